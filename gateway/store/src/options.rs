@@ -1,0 +1,94 @@
+//! What can be set about a store.
+
+use std::time::Duration;
+
+/// Bounds of the outbox.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutboxLimits {
+    /// Most entries of all lanes that are not acknowledged.
+    pub max_entries: u64,
+    /// How many of them only the urgent lane may use.
+    pub alert_reserve: u64,
+    /// Most bytes of entries that are not acknowledged; at most half the log's budget counts.
+    pub max_bytes: u64,
+}
+
+impl Default for OutboxLimits {
+    fn default() -> Self {
+        Self { max_entries: 100_000, alert_reserve: 10_000, max_bytes: 192 << 20 }
+    }
+}
+
+/// Which engine keeps the index.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum IndexKind {
+    /// sled, in `<data>/index`.
+    #[default]
+    Sled,
+    /// In memory; rebuilt from the log at every start. For tests and for reading commands.
+    Memory,
+}
+
+/// What can be set about a store.
+#[derive(Debug, Clone)]
+pub struct StoreOptions {
+    /// Size of one log segment in bytes, a multiple of 4096, from 64 KiB to 1 GiB.
+    pub segment_bytes: u64,
+    /// Bytes that the log may take; at least four segments.
+    pub log_budget_bytes: u64,
+    /// Bytes that the quarantine may take; at least 256 KiB.
+    pub quarantine_budget_bytes: u64,
+    /// Bytes that the index should stay below; above it is rebuilt, which compacts it.
+    pub index_budget_bytes: u64,
+    /// Bytes held in reserve on the disk, given up when the log finds it full.
+    pub ballast_bytes: u64,
+    /// How long a record may wait for company before it is written.
+    pub group_delay: Duration,
+    /// How many bytes are written without waiting for more.
+    pub group_bytes: usize,
+    /// Bounds of the outbox.
+    pub outbox: OutboxLimits,
+    /// Which engine keeps the index.
+    pub index: IndexKind,
+    /// How often the index is made durable when it changed.
+    pub index_checkpoint: Duration,
+    /// The kernel's boot id; `None` reads `/proc/sys/kernel/random/boot_id`.
+    pub boot_id: Option<String>,
+}
+
+impl Default for StoreOptions {
+    fn default() -> Self {
+        Self {
+            segment_bytes: 8 << 20,
+            log_budget_bytes: 512 << 20,
+            quarantine_budget_bytes: 16 << 20,
+            index_budget_bytes: 256 << 20,
+            ballast_bytes: 16 << 20,
+            group_delay: Duration::from_millis(50),
+            group_bytes: 64 << 10,
+            outbox: OutboxLimits::default(),
+            index: IndexKind::Sled,
+            index_checkpoint: Duration::from_secs(30),
+            boot_id: None,
+        }
+    }
+}
+
+impl StoreOptions {
+    /// A small store for tests: 64 KiB segments, 1 MiB of log, the index in memory.
+    #[must_use]
+    pub fn small() -> Self {
+        Self {
+            segment_bytes: 64 << 10,
+            log_budget_bytes: 1 << 20,
+            quarantine_budget_bytes: 256 << 10,
+            index_budget_bytes: 64 << 20,
+            ballast_bytes: 0,
+            group_delay: Duration::from_millis(5),
+            group_bytes: 16 << 10,
+            outbox: OutboxLimits { max_entries: 1_000, alert_reserve: 100, max_bytes: 512 << 10 },
+            index: IndexKind::Memory,
+            ..Self::default()
+        }
+    }
+}

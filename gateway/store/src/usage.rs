@@ -1,0 +1,77 @@
+//! What the store has done and holds, for metrics, status and the health message.
+
+use tillwatch_protocol::Seq;
+
+/// Whether the log can be written.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum LogState {
+    /// It can.
+    #[default]
+    Writable,
+    /// It cannot at present; tried again every second. Records wait in memory up to the bound.
+    Broken {
+        /// The last error.
+        why: String,
+    },
+}
+
+/// Numbers since the store was opened, unless said otherwise.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Usage {
+    /// Whether the log can be written.
+    pub state: LogState,
+    /// Oldest record kept.
+    pub first_seq: Seq,
+    /// Highest record such that all up to it are on disk.
+    pub durable: Seq,
+    /// Records appended.
+    pub records: u64,
+    /// Groups written.
+    pub groups: u64,
+    /// `fdatasync` calls of the log's hot path: one per group.
+    pub fdatasyncs: u64,
+    /// All other syncs: segment preparation, state files, folders.
+    pub other_syncs: u64,
+    /// Bytes written to disk by log, quarantine and state files (the index not included).
+    pub bytes_written: u64,
+    /// Bytes that wait to be written.
+    pub waiting_bytes: u64,
+    /// Appends refused because too much waited.
+    pub refused_full: u64,
+    /// Segments of the log on disk, spare ones included.
+    pub segments: u64,
+    /// Bytes that they take.
+    pub log_bytes: u64,
+    /// Bytes that they may take.
+    pub log_budget_bytes: u64,
+    /// Segments given up after a failed write or sync.
+    pub suspect_segments: u64,
+    /// Segments used again.
+    pub recycled_segments: u64,
+    /// Segments that had to be made while a group waited.
+    pub unprepared_segments: u64,
+    /// Segments recycled although the detectors' oldest snapshot lies before their end.
+    pub recycled_past_snapshot: u64,
+    /// Outbox entries copied forward before their segment was recycled.
+    pub copied_forward: u64,
+    /// Bulk entries given up because the outbox was full.
+    pub outbox_trimmed: u64,
+    /// Outbox entries not acknowledged, by lane.
+    pub outbox_depth: [u64; 3],
+    /// Bytes of them.
+    pub outbox_bytes: u64,
+    /// Inputs quarantined, over the life of the quarantine.
+    pub quarantined: u64,
+    /// Of these, how many had to make room for newer ones.
+    pub quarantine_evicted: u64,
+    /// Durable records that the index does not show yet.
+    pub index_lag: u64,
+    /// Times the index was set aside and rebuilt.
+    pub index_rebuilds: u64,
+    /// Checkpoints of the index.
+    pub index_checkpoints: u64,
+    /// Bytes the index takes on disk.
+    pub index_bytes: u64,
+    /// Ranges of the log found damaged.
+    pub damaged_ranges: u64,
+}
