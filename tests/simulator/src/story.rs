@@ -13,6 +13,10 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 use std::time::Duration;
 
+/// Some rules look back (15 s for a drawer command, 10 s for a sale) and judge nothing unless the
+/// witnesses were alive all that time: leave this long between the start of a register and a
+/// story whose expectations are checked.
+pub const WARM_UP: Duration = Duration::from_secs(30);
 /// How long after its last step every rule has decided (the longest window is 30 s).
 pub const SETTLE: Duration = Duration::from_secs(31);
 
@@ -231,16 +235,21 @@ const BUILT_IN: &[(&str, &str)] = stories![
     "forced-without-kick-line",
     "kick-just-in-time",
     "no-sale-late-receipt",
+    "no-sale-reprint",
+    "no-sale-slip",
     "no-sale-unreported",
     "payment-on-request",
     "payment-printed-late",
     "payment-printed-too-late",
     "payment-printer-unplugged",
+    "refund-high-value",
     "refund-printed-and-reported",
     "refund-unprinted",
+    "refund-unreported",
     "second-kicker-sale",
     "void-once",
     "void-redelivered",
+    "void-two-people",
     "void-unreported",
 ];
 

@@ -7,9 +7,10 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use tillwatch_simulator::timeline::PrintJob;
 use tillwatch_simulator::{
     Action, Day, Device, Happened, Line, Player, Playing, PrinterPort, Register, Run, Story,
-    SystemClock, Wiring,
+    SystemClock, What, Wiring,
 };
 
 /// What to play, and where to.
@@ -218,7 +219,16 @@ fn tell(at: Duration, action: &Action, happened: &Happened) {
             };
             format!("{line} {}", if *high { "high" } else { "low" })
         }
-        Happened::Print(bytes) => format!("{} bytes to the printer", bytes.len()),
+        Happened::Print(bytes) => {
+            let bytes = bytes.len();
+            match &action.what {
+                What::Print(PrintJob::Receipt { receipt, .. }) => {
+                    format!("prints a {:?}, {bytes} bytes", receipt.document).to_lowercase()
+                }
+                What::Print(PrintJob::Kick { .. }) => "drawer command on the wire".into(),
+                _ => format!("{bytes} bytes for the customer display"),
+            }
+        }
         Happened::Pos { topic_kind, json } => {
             let event: serde_json::Value = serde_json::from_str(json).unwrap_or_default();
             let event_type = event["event_type"].as_str().unwrap_or_default();
