@@ -9,6 +9,8 @@
 
 pub mod escpos;
 #[cfg(feature = "std")]
+pub mod mask;
+#[cfg(feature = "std")]
 pub mod receipt;
 #[cfg(feature = "std")]
 pub mod replay;
@@ -16,6 +18,8 @@ pub mod replay;
 pub mod serial;
 #[cfg(feature = "std")]
 pub mod text;
+#[cfg(feature = "std")]
+pub mod transaction;
 
 #[cfg(feature = "std")]
 use crate::error::DriverError;
