@@ -29,7 +29,19 @@ pub struct Context<'a> {
     pub receipt_policy_since: MonotonicNs,
 }
 
+/// After this many payments in a row without a single byte the printer tap is taken as deaf.
+pub const DEAF_AFTER: usize = 3;
+
 impl Context<'_> {
+    /// Whether the printer tap heard nothing at all over several payments that had to be printed:
+    /// its silence then proves nothing, whatever its port says.
+    #[must_use]
+    pub fn tap_is_deaf(&self) -> bool {
+        self.recent
+            .payments_in_silence(self.receipt_policy_since, DEAF_AFTER)
+            >= DEAF_AFTER
+    }
+
     /// Whether every payment since `from` had to be printed.
     #[must_use]
     pub fn always_printed_since(&self, from: MonotonicNs) -> bool {

@@ -321,6 +321,32 @@ impl Recent {
         self.last_byte_ns
     }
 
+    /// How many payments in a row happened since `since_ns` and since the last byte that the printer
+    /// tap heard, counting each order once, at most `most`.
+    #[must_use]
+    pub fn payments_in_silence(&self, since_ns: MonotonicNs, most: usize) -> usize {
+        let silent_since = self
+            .last_byte_ns
+            .map_or(since_ns, |at| since_ns.max(at + 1));
+        let mut counted: Vec<&TillEvent> = Vec::new();
+        for event in self.till.iter().rev() {
+            if counted.len() >= most || event.stamp.monotonic_ns < silent_since {
+                break;
+            }
+            let happened_since = event
+                .placed
+                .happened_ns()
+                .is_some_and(|at| at >= silent_since);
+            if event.word == TillWord::Payment
+                && happened_since
+                && !counted.iter().any(|other| other.same_order(event))
+            {
+                counted.push(event);
+            }
+        }
+        counted.len()
+    }
+
     /// Whether everything since `from_ns` is still remembered.
     #[must_use]
     pub fn is_complete_since(&self, from_ns: MonotonicNs, now_ns: MonotonicNs) -> bool {
