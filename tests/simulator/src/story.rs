@@ -235,6 +235,7 @@ const BUILT_IN: &[(&str, &str)] = stories![
     "forced-without-kick-line",
     "kick-just-in-time",
     "no-sale-late-receipt",
+    "no-sale-reported-after",
     "no-sale-reprint",
     "no-sale-slip",
     "no-sale-unreported",

@@ -136,7 +136,7 @@ fn the_drawer_of_the_demo_day_opens_and_closes_in_turn() {
 
 #[test]
 fn contacts_bounce_and_then_hold() {
-    let story = Story::built_in("no-sale").unwrap();
+    let story = Story::built_in("no-sale-reported-after").unwrap();
     let schedule = story.schedule();
     let edges = |wanted: Line| -> Vec<(Duration, bool)> {
         let edge = |(at, action): &(Duration, tillwatch_simulator::Action)| match action.what {
