@@ -1,7 +1,7 @@
 //! The trait of all detectors, what they are told and where they put what they conclude.
 
 use crate::feed::PosFeed;
-use crate::recent::Recent;
+use crate::recent::{Recent, ms};
 use crate::witness::WitnessLedger;
 use jiff::tz::TimeZone;
 use serde::Serialize;
@@ -37,8 +37,10 @@ impl Context<'_> {
     /// its silence then proves nothing, whatever its port says.
     #[must_use]
     pub fn tap_is_deaf(&self) -> bool {
+        let apart_ns = ms(self.settings.witness.paper_and_pos_ms);
+        let since_ns = self.receipt_policy_since;
         self.recent
-            .payments_in_silence(self.receipt_policy_since, DEAF_AFTER)
+            .payments_in_silence(since_ns, apart_ns, DEAF_AFTER)
             >= DEAF_AFTER
     }
 

@@ -85,15 +85,34 @@ impl Policy {
         }
     }
 
-    /// Puts a finding to the oldest case that shares an event with it, or opens one.
+    /// Puts a finding to the oldest case that shares an event with it, or opens one. Cases that it
+    /// connects are one from now on, as far as they are no alerts yet.
     fn file(&mut self, finding: Finding, line: Line) -> u64 {
-        let known = finding
+        let known: BTreeSet<u64> = finding
             .evidence
             .iter()
             .filter_map(|e| self.by_seq.get(&e.seq))
-            .min()
+            .copied()
+            .collect();
+        let is_alert = |number: &u64| {
+            self.cases
+                .get(number)
+                .is_some_and(|case| case.alert.is_some())
+        };
+        let oldest = known
+            .iter()
+            .find(|number| is_alert(number))
+            .or(known.first())
             .copied();
-        let number = known.unwrap_or_else(|| self.open());
+        let silent: Vec<u64> = known
+            .iter()
+            .filter(|number| !is_alert(number))
+            .copied()
+            .collect();
+        let number = oldest.unwrap_or_else(|| self.open());
+        for other in silent.into_iter().filter(|other| *other != number) {
+            self.join(number, other);
+        }
         let Some(case) = self.cases.get_mut(&number) else {
             return number;
         };
@@ -114,6 +133,25 @@ impl Policy {
             self.forgotten = self.forgotten.saturating_add(1);
         }
         number
+    }
+
+    fn join(&mut self, number: u64, other: u64) {
+        let Some(other) = self.cases.remove(&other) else {
+            return;
+        };
+        let Some(case) = self.cases.get_mut(&number) else {
+            return;
+        };
+        for seq in other.seqs {
+            self.by_seq.insert(seq, number);
+            case.seqs.push(seq);
+        }
+        let room = FINDINGS_PER_ALERT.saturating_sub(case.parts.len());
+        let left_out = other.parts.len().saturating_sub(room);
+        self.forgotten = self
+            .forgotten
+            .saturating_add(u64::try_from(left_out).unwrap_or(0));
+        case.parts.extend(other.parts.into_iter().take(room));
     }
 
     fn open(&mut self) -> u64 {

@@ -321,13 +321,14 @@ impl Recent {
         self.last_byte_ns
     }
 
-    /// How many payments in a row happened since `since_ns` and since the last byte that the printer
-    /// tap heard, counting each order once, at most `most`.
+    /// How many payments in a row happened since `since_ns` and more than `apart_ns` after the last
+    /// byte that the printer tap heard, counting each order once, at most `most`.
     #[must_use]
-    pub fn payments_in_silence(&self, since_ns: MonotonicNs, most: usize) -> usize {
-        let silent_since = self
-            .last_byte_ns
-            .map_or(since_ns, |at| since_ns.max(at + 1));
+    pub fn payments_in_silence(&self, since_ns: MonotonicNs, apart_ns: u64, most: usize) -> usize {
+        let heard = self.last_byte_ns;
+        let silent_since = heard.map_or(since_ns, |at| {
+            since_ns.max(at.saturating_add(apart_ns).saturating_add(1))
+        });
         let mut counted: Vec<&TillEvent> = Vec::new();
         for event in self.till.iter().rev() {
             if counted.len() >= most || event.stamp.monotonic_ns < silent_since {
