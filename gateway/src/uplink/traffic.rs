@@ -1,0 +1,556 @@
+//! From the outbox to the client, and from PUBACK to the outbox: everything of one connection that
+//! is up.
+
+use super::carry::Carry;
+use super::feed::{BATCH, BATCH_BYTES, Feed, Loaded, Want};
+use super::gauges;
+use super::holds::{Admission, Why};
+use super::lanes::{Head, Scheduler};
+use super::pump::{Answer, Breach, Cargo, Key, Limits, Pump, Refusal};
+use super::suspicion::Lost;
+use crate::config::Uplink;
+use bytes::Bytes;
+use rumqttc::Outgoing;
+use rumqttc::v5::mqttbytes::QoS;
+use rumqttc::v5::mqttbytes::v5::{Packet, PublishProperties};
+use rumqttc::v5::{AsyncClient, Event};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+use tillwatch_protocol::{Lane, LogId, Stamp};
+use tillwatch_store::{ErrorKind, OutboxRef, Store, StoreError};
+use tokio::sync::mpsc;
+
+/// Bytes in flight beyond which nothing more is handed over.
+const IN_FLIGHT_BYTES: usize = 4 << 20;
+/// First and longest pause after "not now" (0x80, 0x83, 0x97).
+const LATER: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
+/// How often acknowledgements that the log did not take are offered again.
+const RECORD_AGAIN: Duration = Duration::from_secs(1);
+/// What is accepted before the connection came up, and older than this when it is sent, is marked
+/// `historical`.
+const HISTORICAL_AFTER_S: f64 = 10.0;
+/// Reads under way, one per lane.
+pub(super) const READS: usize = Lane::ALL.len();
+
+/// What a read brought.
+#[derive(Debug)]
+pub(super) struct Batch {
+    lane: Lane,
+    loaded: Vec<Loaded>,
+    gone: Vec<u64>,
+    unreadable: Vec<(u64, String)>,
+    failed: Vec<u64>,
+}
+
+#[derive(Debug)]
+struct InFlight {
+    topic: Arc<str>,
+    bytes: usize,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Control {
+    NotSent,
+    Sent,
+    Answered,
+}
+
+/// One connection's traffic.
+pub(super) struct Traffic<'a> {
+    store: &'a Store,
+    carry: &'a mut Carry,
+    epoch: LogId,
+    /// When the connection came up.
+    connected: Stamp,
+    /// Where the control message goes: topic and retained payload, the birth message.
+    control: (Control, String),
+    max_packet: usize,
+    pump: Pump,
+    scheduler: Scheduler,
+    feeds: [Feed; 3],
+    reads: mpsc::Sender<Batch>,
+    in_flight: BTreeMap<Key, InFlight>,
+    in_flight_bytes: usize,
+    later: (u32, Duration),
+    record_at: Duration,
+}
+
+/// What the broker said in its CONNACK.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct BrokerLimits {
+    pub(super) receive_maximum: Option<u16>,
+    pub(super) max_packet: Option<u32>,
+}
+
+impl<'a> Traffic<'a> {
+    pub(super) fn new(
+        store: &'a Store,
+        carry: &'a mut Carry,
+        uplink: &Uplink,
+        broker: BrokerLimits,
+        connected: Stamp,
+        state_topic: String,
+        reads: mpsc::Sender<Batch>,
+    ) -> Self {
+        let now = carry.now();
+        let limits = Limits::new(uplink.window, broker.receive_maximum);
+        Self {
+            epoch: store.log_id(),
+            store,
+            connected,
+            control: (Control::NotSent, state_topic),
+            max_packet: broker.max_packet.map_or(usize::MAX, |most| most as usize),
+            pump: Pump::new(limits),
+            scheduler: Scheduler::new(
+                limits.window,
+                uplink.urgent_reserve,
+                uplink.backlog_per_second,
+                now,
+            ),
+            feeds: Lane::ALL.map(Feed::new),
+            reads,
+            in_flight: BTreeMap::new(),
+            in_flight_bytes: 0,
+            later: (0, Duration::ZERO),
+            record_at: Duration::ZERO,
+            carry,
+        }
+    }
+
+    pub(super) fn now(&self) -> Duration {
+        self.carry.now()
+    }
+
+    pub(super) fn pump(&self) -> &Pump {
+        &self.pump
+    }
+
+    pub(super) fn carry(&self) -> &Carry {
+        self.carry
+    }
+
+    /// The outbox changed.
+    pub(super) fn refresh(&mut self) {
+        for feed in &mut self.feeds {
+            feed.refresh();
+        }
+    }
+
+    /// The client library says what it did or got.
+    pub(super) fn event(&mut self, event: &Event) -> Result<(), Breach> {
+        let now = self.now();
+        match event {
+            Event::Outgoing(Outgoing::Publish(pkid)) => self.pump.sent(*pkid, now),
+            Event::Incoming(Packet::PubAck(ack)) => {
+                match self.pump.answered(ack.pkid, ack.reason, now) {
+                    Answer::Acknowledged { cargo, took } => self.acknowledged(cargo, took),
+                    Answer::Refused { cargo, refusal } => self.refused(cargo, refusal),
+                    Answer::Stray => {
+                        gauges::stray();
+                        tracing::debug!(pkid = ack.pkid, "a PUBACK for nothing in flight");
+                    }
+                }
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn landed(&mut self, key: Key) -> Option<Arc<str>> {
+        let flight = self.in_flight.remove(&key)?;
+        self.in_flight_bytes -= flight.bytes;
+        Some(flight.topic)
+    }
+
+    fn acknowledged(&mut self, cargo: Cargo, took: Duration) {
+        self.later.0 = 0;
+        let Cargo::Entry(key) = cargo else {
+            self.control.0 = Control::Answered;
+            return;
+        };
+        self.scheduler.answered(key.lane, took);
+        let topic = self.landed(key);
+        self.carry.acknowledged(self.store, key);
+        if let Some(topic) = topic {
+            let opened = self.carry.holds.succeeded(&topic);
+            if !opened.is_empty() {
+                tracing::info!(%topic, waiting = opened.len(), "the broker takes this topic again");
+            }
+            for key in opened {
+                self.feeds[key.lane.index()].again(key.lane_seq);
+            }
+        }
+    }
+
+    fn refused(&mut self, cargo: Cargo, refusal: Refusal) {
+        let Cargo::Entry(key) = cargo else {
+            // It was answered: that is all that it was for.
+            self.control.0 = Control::Answered;
+            return;
+        };
+        gauges::publish_error(refusal.word());
+        let topic = self.landed(key).unwrap_or_default();
+        self.carry.suspicion.cleared(key);
+        match refusal {
+            Refusal::NoConsumer => self.carry.refused(self.store, key, &topic, Why::NoConsumer),
+            Refusal::Denied => self.carry.refused(self.store, key, &topic, Why::Denied),
+            Refusal::Unusable => self.carry.abandon(
+                self.store,
+                key,
+                "the broker can never take it: topic or payload are invalid to it",
+            ),
+            Refusal::Later => {
+                self.carry.unsent(key);
+                let now = self.now();
+                if self.later.1 <= now {
+                    let pause = LATER
+                        .0
+                        .saturating_mul(1 << self.later.0.min(16))
+                        .min(LATER.1);
+                    self.later = (self.later.0 + 1, now + pause);
+                    tracing::warn!(%topic, "the broker takes nothing now; next try in {pause:?}");
+                }
+                self.feeds[key.lane.index()].again(key.lane_seq);
+            }
+        }
+    }
+
+    /// What has to happen as time goes by.
+    pub(super) fn tick(&mut self) {
+        let now = self.now();
+        for key in self.carry.holds.due(now) {
+            self.feeds[key.lane.index()].again(key.lane_seq);
+        }
+        if self.carry.owes_records() && self.record_at <= now {
+            self.carry.record(self.store);
+            self.record_at = now + RECORD_AGAIN;
+        }
+        gauges::holds(&self.carry.holds);
+    }
+
+    /// When [`Traffic::tick`], [`Traffic::load`] or [`Traffic::fill`] have something to do even if
+    /// nothing else happens.
+    pub(super) fn wake(&mut self) -> Option<Duration> {
+        let now = self.now();
+        let tokens = self.feeds[Lane::Bulk.index()]
+            .head()
+            .and_then(|_| self.scheduler.wake(now));
+        let reads = self.feeds.iter().filter_map(|feed| feed.wake(now)).min();
+        let later = (self.later.1 > now).then_some(self.later.1);
+        let record = self.carry.owes_records().then_some(self.record_at);
+        [
+            self.pump.deadline(),
+            self.carry.holds.wake(),
+            tokens,
+            reads,
+            later,
+            record,
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+
+    /// Reads ahead, on blocking threads.
+    pub(super) fn load(&mut self) {
+        let now = self.now();
+        for lane in Lane::ALL {
+            while let Some(want) = self.feeds[lane.index()].want(now) {
+                self.begin_read(&want);
+            }
+        }
+    }
+
+    fn begin_read(&mut self, want: &Want) {
+        let outbox = self.store.outbox();
+        let lane = want.lane;
+        let feed = lane.index();
+        let mut bytes = 0_u64;
+        let mut places: Vec<OutboxRef> = Vec::new();
+        let mut fits = |place: &OutboxRef, some: bool| {
+            bytes += u64::from(place.bytes);
+            !some || bytes <= BATCH_BYTES
+        };
+        for lane_seq in &want.again {
+            let key = Key {
+                lane,
+                lane_seq: *lane_seq,
+            };
+            let place = outbox
+                .pending(lane, lane_seq.saturating_sub(1), 1)
+                .into_iter()
+                .find(|place| place.lane_seq == *lane_seq);
+            match place {
+                Some(place) if fits(&place, !places.is_empty()) => places.push(place),
+                Some(_) => self.feeds[feed].again(*lane_seq),
+                None => self.carry.gone(key),
+            }
+        }
+        let mut looked = 0;
+        let mut exhausted = self.feeds[feed].exhausted();
+        if let Some(after) = want.after {
+            let found = outbox.pending(lane, after, BATCH);
+            exhausted = found.len() < BATCH;
+            looked = after;
+            for place in found {
+                let key = Key {
+                    lane,
+                    lane_seq: place.lane_seq,
+                };
+                let skip = self.carry.skips(key);
+                if !skip && !fits(&place, !places.is_empty()) {
+                    exhausted = false;
+                    break;
+                }
+                looked = place.lane_seq;
+                if !skip {
+                    places.push(place);
+                }
+            }
+        }
+        if places.is_empty() {
+            self.feeds[feed].nothing(looked, exhausted);
+            return;
+        }
+        self.feeds[feed].began(looked, exhausted);
+        let (store, reads) = (self.store.clone(), self.reads.clone());
+        tokio::task::spawn_blocking(move || {
+            // Err: the connection is gone, and with it who wanted this.
+            let _ = reads.blocking_send(read(&store, lane, places));
+        });
+    }
+
+    /// A read is done.
+    pub(super) fn read(&mut self, batch: Batch) {
+        let now = self.now();
+        let key = |lane_seq| Key {
+            lane: batch.lane,
+            lane_seq,
+        };
+        for loaded in &batch.loaded {
+            let place = &loaded.place;
+            self.carry
+                .suspicion
+                .remember(key(place.lane_seq), place.attempts);
+        }
+        for lane_seq in batch.gone {
+            self.carry.gone(key(lane_seq));
+        }
+        for (lane_seq, why) in batch.unreadable {
+            self.carry.abandon(
+                self.store,
+                key(lane_seq),
+                &format!("it can no longer be read from the log: {why}"),
+            );
+        }
+        let feed = &mut self.feeds[batch.lane.index()];
+        feed.read(batch.loaded);
+        feed.failed(batch.failed, now);
+    }
+
+    /// Hands over what may go now.
+    pub(super) fn fill(&mut self, client: &AsyncClient) {
+        let now = self.now();
+        let mut blocked = [false; 3];
+        loop {
+            let room = self.room(client, now);
+            if room == 0 {
+                return;
+            }
+            let heads = Lane::ALL.map(|lane| {
+                let place = &self.feeds[lane.index()].head()?.place;
+                (!blocked[lane.index()]).then(|| Head {
+                    bytes: place.bytes,
+                    historical: before(place, &self.connected),
+                })
+            });
+            let per_lane = self.pump.per_lane();
+            let Some(lane) = self.scheduler.choose(now, per_lane, room, heads) else {
+                return;
+            };
+            let Some(loaded) = self.feeds[lane.index()].take() else {
+                return;
+            };
+            let key = Key {
+                lane,
+                lane_seq: loaded.place.lane_seq,
+            };
+            match self.carry.holds.admit(key, &loaded.topic, now) {
+                Admission::Send => {
+                    if !self.send(client, key, loaded, now) {
+                        return;
+                    }
+                }
+                Admission::Parked => {}
+                Admission::Full => {
+                    self.feeds[lane.index()].put_back(loaded);
+                    blocked[lane.index()] = true;
+                }
+            }
+            if self.feeds[lane.index()].head().is_none() {
+                self.load();
+            }
+        }
+    }
+
+    /// Places for outbox entries now; sends the control message first when messages go alone.
+    fn room(&mut self, client: &AsyncClient, now: Duration) -> usize {
+        if self.later.1 > now || self.carry.clogged() || self.in_flight_bytes >= IN_FLIGHT_BYTES {
+            return 0;
+        }
+        if !self.carry.suspicion.alone() {
+            return self.pump.room();
+        }
+        if self.pump.in_flight() > 0 {
+            return 0;
+        }
+        match self.control.0 {
+            Control::NotSent => {
+                self.pump.hand_over(Cargo::Control, now);
+                let topic = self.control.1.clone();
+                if client
+                    .try_publish(topic, QoS::AtLeastOnce, true, super::session::ONLINE)
+                    .is_ok()
+                {
+                    self.control.0 = Control::Sent;
+                } else {
+                    self.pump.take_back();
+                }
+                0
+            }
+            Control::Sent => 0,
+            Control::Answered => self.pump.room().min(1),
+        }
+    }
+
+    /// `false`: the client takes nothing more now.
+    fn send(&mut self, client: &AsyncClient, key: Key, loaded: Loaded, now: Duration) -> bool {
+        let age = gauges::age_s(&loaded.place.stamp, &self.connected);
+        let historical = before(&loaded.place, &self.connected) && age >= HISTORICAL_AFTER_S;
+        let properties = properties(&loaded, self.epoch, historical);
+        let size = packet_size(&loaded.topic, &loaded.payload, &properties);
+        if size > self.max_packet {
+            // Later: a stub with id, size and checksum instead, the body to be fetched.
+            gauges::publish_error("too_large");
+            let reason = format!(
+                "its packet has {size} bytes, the broker takes {}",
+                self.max_packet
+            );
+            self.carry.abandon(self.store, key, &reason);
+            return true;
+        }
+        if !publishable(&loaded.topic) {
+            gauges::publish_error("topic");
+            let reason = format!("{:?} is no topic that can be published to", loaded.topic);
+            self.carry.abandon(self.store, key, &reason);
+            return true;
+        }
+        self.pump.hand_over(Cargo::Entry(key), now);
+        let handed = client.try_publish_with_properties(
+            loaded.topic.as_ref(),
+            QoS::AtLeastOnce,
+            false,
+            loaded.payload.clone(),
+            properties,
+        );
+        if handed.is_err() {
+            self.pump.take_back();
+            self.feeds[key.lane.index()].put_back(loaded);
+            return false;
+        }
+        self.carry.sending(key);
+        let bytes = loaded.payload.len();
+        self.in_flight_bytes += bytes;
+        let topic = loaded.topic;
+        self.in_flight.insert(key, InFlight { topic, bytes });
+        true
+    }
+
+    /// The connection broke: what was in flight goes again on the next one.
+    pub(super) fn lost(&mut self, denied: bool) -> bool {
+        let lost = Lost {
+            unanswered: self.pump.unanswered(),
+            progress: self.pump.acknowledged() > 0,
+            control_answered: self.control.0 == Control::Answered,
+            control_sent: self.control.0 != Control::NotSent,
+            denied,
+        };
+        let oldest = lost.unanswered.first();
+        let topic = oldest
+            .and_then(|key| self.in_flight.get(key))
+            .map(|flight| flight.topic.clone());
+        self.carry
+            .connection_lost(self.store, &lost, topic.as_deref());
+        lost.progress
+    }
+}
+
+fn read(store: &Store, lane: Lane, places: Vec<OutboxRef>) -> Batch {
+    let mut batch = Batch {
+        lane,
+        loaded: Vec::with_capacity(places.len()),
+        gone: Vec::new(),
+        unreadable: Vec::new(),
+        failed: Vec::new(),
+    };
+    for place in places {
+        match store.outbox().entry(&place) {
+            Ok(entry) => batch.loaded.push(Loaded::new(place, entry)),
+            Err(StoreError::NoSuchEntry { .. }) => batch.gone.push(place.lane_seq),
+            Err(error) if error.kind() == ErrorKind::Skip => {
+                batch.unreadable.push((place.lane_seq, error.to_string()));
+            }
+            Err(error) => {
+                tracing::warn!(%error, "an outbox entry cannot be read now");
+                batch.failed.push(place.lane_seq);
+            }
+        }
+    }
+    batch
+}
+
+/// Whether an entry was accepted before this connection came up.
+fn before(place: &OutboxRef, connected: &Stamp) -> bool {
+    place.stamp.boot != connected.boot || place.stamp.monotonic_ns < connected.monotonic_ns
+}
+
+/// The MQTT 5 properties of an outbox entry: what a consumer needs to know without reading the
+/// payload.
+fn properties(loaded: &Loaded, epoch: LogId, historical: bool) -> PublishProperties {
+    let place = &loaded.place;
+    let mut user_properties = vec![
+        ("message_id".to_owned(), loaded.message_id.to_string()),
+        ("epoch".to_owned(), epoch.to_string()),
+        ("lane".to_owned(), place.lane.number().to_string()),
+        ("seq".to_owned(), place.lane_seq.to_string()),
+    ];
+    if historical {
+        user_properties.push(("historical".to_owned(), "true".to_owned()));
+    }
+    PublishProperties {
+        content_type: Some(loaded.content_type.as_ref().to_owned()),
+        user_properties,
+        ..PublishProperties::default()
+    }
+}
+
+/// Size of a PUBLISH packet with these properties, at most four bytes too large.
+fn packet_size(topic: &str, payload: &Bytes, properties: &PublishProperties) -> usize {
+    let content_type = properties
+        .content_type
+        .as_ref()
+        .map_or(0, |text| 3 + text.len());
+    let user: usize = properties
+        .user_properties
+        .iter()
+        .map(|(name, value)| 5 + name.len() + value.len())
+        .sum();
+    // Fixed header at most 5, packet id 2, length of the properties at most 4.
+    5 + 2 + topic.len() + 2 + 4 + content_type + user + payload.len()
+}
+
+/// MQTT 5 §4.7: no wildcards, no NUL, not empty, at most 65,535 bytes.
+fn publishable(topic: &str) -> bool {
+    !topic.is_empty() && topic.len() <= usize::from(u16::MAX) && !topic.contains(['+', '#', '\0'])
+}
