@@ -1,5 +1,6 @@
 //! What can be set about a store.
 
+use crate::error::StoreError;
 use std::time::Duration;
 
 /// Bounds of the outbox.
@@ -32,7 +33,7 @@ pub enum IndexKind {
 /// What can be set about a store.
 #[derive(Debug, Clone)]
 pub struct StoreOptions {
-    /// Size of one log segment in bytes, a multiple of 4096, from 64 KiB to 1 GiB.
+    /// Size of one log segment in bytes, a multiple of 4096, from 64 KiB to 64 MiB.
     pub segment_bytes: u64,
     /// Bytes that the log may take; at least four segments.
     pub log_budget_bytes: u64,
@@ -90,5 +91,27 @@ impl StoreOptions {
             index: IndexKind::Memory,
             ..Self::default()
         }
+    }
+}
+
+impl StoreOptions {
+    pub(crate) fn check(&self) -> Result<(), StoreError> {
+        let segment = self.segment_bytes;
+        if !(64 << 10..=64 << 20).contains(&segment) || !segment.is_multiple_of(4096) {
+            let text = format!("segment_bytes is {segment}; it must be a multiple of 4096 from 64 KiB to 64 MiB");
+            return Err(StoreError::Options(text));
+        }
+        if self.log_budget_bytes / segment < 4 {
+            let text = format!("log_budget_bytes is {}; it must hold four segments", self.log_budget_bytes);
+            return Err(StoreError::Options(text));
+        }
+        Ok(())
+    }
+
+    /// The outbox's bounds: what is owed never takes more than half of the log, so that recycling
+    /// always gains space.
+    pub(crate) fn outbox_limits(&self) -> OutboxLimits {
+        let max_bytes = self.outbox.max_bytes.min(self.log_budget_bytes / 2);
+        OutboxLimits { max_bytes, ..self.outbox.clone() }
     }
 }

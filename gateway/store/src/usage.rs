@@ -75,3 +75,37 @@ pub struct Usage {
     /// Ranges of the log found damaged.
     pub damaged_ranges: u64,
 }
+
+/// A number that only grows.
+#[derive(Debug, Default)]
+pub(crate) struct Counter(std::sync::atomic::AtomicU64);
+
+impl Counter {
+    pub(crate) fn add(&self, n: u64) {
+        self.0.fetch_add(n, std::sync::atomic::Ordering::Relaxed);
+    }
+
+    pub(crate) fn get(&self) -> u64 {
+        self.0.load(std::sync::atomic::Ordering::Relaxed)
+    }
+}
+
+/// What is counted while the store works.
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    pub(crate) records: Counter,
+    pub(crate) groups: Counter,
+    pub(crate) fdatasyncs: Counter,
+    pub(crate) other_syncs: Counter,
+    pub(crate) bytes_written: Counter,
+    pub(crate) refused_full: Counter,
+    pub(crate) suspect_segments: Counter,
+    pub(crate) recycled_segments: Counter,
+    pub(crate) unprepared_segments: Counter,
+    pub(crate) recycled_past_snapshot: Counter,
+    pub(crate) copied_forward: Counter,
+    pub(crate) outbox_trimmed: Counter,
+    pub(crate) index_rebuilds: Counter,
+    pub(crate) index_checkpoints: Counter,
+    pub(crate) damaged_ranges: Counter,
+}

@@ -1,14 +1,47 @@
 //! The index: what can be asked about the log.
-use tillwatch_protocol::{Alert, AlertId, Event, PosEvent, Record, Review, Seq, Stamp};
+//!
+//! A projection of the log into an ordered map ([`keys`] lists the keys), kept by a thread of its
+//! own that follows what is durable. It is a moment behind the log and never ahead of it, carries
+//! the position it reflects in the same batch as its changes, and can be thrown away: it is rebuilt
+//! from the log. Damage or a panic in the engine sets its directory aside and does just that.
+//! Nothing of it is on the hot path: it is made durable every 30 s, and what a power cut takes is
+//! projected again.
 
-/// What became of an alert's message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+mod engine;
+mod follow;
+mod keys;
+mod memory_engine;
+mod projection;
+mod query;
+mod recent;
+mod sled_engine;
+
+pub use keys::{pos_id_key, pos_key};
+
+use crate::log::LogInner;
+use crate::options::IndexKind;
+use crate::usage::Counters;
+use engine::{IndexEngine, IndexError};
+use recent::Recent;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, RwLock};
+use std::thread::JoinHandle;
+use std::time::Duration;
+use tillwatch_protocol::{Alert, Event, EventBody, Record, Review, Seq};
+use tokio::sync::watch;
+
+/// What became of an alert's latest message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Delivery {
     /// No message was made for it.
     None,
     /// Its message is in the log, not yet acknowledged by the broker.
     Accepted,
-    /// The broker said Success for its latest message.
+    /// The broker said Success for it.
     Acknowledged,
     /// Its message will never be sent.
     Abandoned,
@@ -40,70 +73,105 @@ pub struct AlertRow {
     pub delivery: Delivery,
 }
 
-/// Queries.
-#[derive(Debug, Default)]
-pub struct Index {}
+/// What an index is told.
+#[derive(Debug, Clone)]
+pub(crate) struct IndexOptions {
+    pub(crate) dir: PathBuf,
+    pub(crate) aside: PathBuf,
+    pub(crate) kind: IndexKind,
+    pub(crate) checkpoint: Duration,
+    pub(crate) budget_bytes: u64,
+}
+
+struct Shared {
+    log: Arc<LogInner>,
+    options: IndexOptions,
+    counters: Arc<Counters>,
+    engine: RwLock<Arc<dyn IndexEngine>>,
+    /// Held while the engine is changed, so that one step reads what it changes.
+    writing: Mutex<()>,
+    /// The engine failed: the follower rebuilds.
+    broken: AtomicBool,
+    through: watch::Sender<Seq>,
+    recent: Mutex<Recent>,
+    closing: AtomicBool,
+}
+
+/// Queries over the log. They block for a bounded read: call them outside the async threads. Where
+/// the engine fails they answer what they have, and the index rebuilds itself.
+pub struct Index {
+    shared: Arc<Shared>,
+    follower: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl fmt::Debug for Index {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Index").field("through", &self.through()).finish_non_exhaustive()
+    }
+}
 
 impl Index {
     /// How far the index reflects the log.
     #[must_use]
     pub fn through(&self) -> Seq {
-        Seq(0)
+        *self.shared.through.borrow()
     }
-    /// Resolves when the index reflects the log up to `seq`.
-    pub async fn caught_up(&self, _seq: Seq) {}
-    /// Newest first: events (without ticks and settings), alerts, findings, notices.
-    #[must_use]
-    pub fn recent_events(&self, _limit: usize) -> Vec<(Seq, Record)> {
-        Vec::new()
+
+    /// Resolves when the index reflects the log up to `seq`, or the store was closed.
+    pub async fn caught_up(&self, seq: Seq) {
+        let mut through = self.shared.through.subscribe();
+        let shared = Arc::clone(&self.shared);
+        let _ = through.wait_for(|now| *now >= seq || shared.closing.load(Ordering::Acquire)).await;
     }
-    /// The same kinds with wall time from `start_us` up to `end_us` (excluded), oldest first.
+
+    /// Bytes on disk.
     #[must_use]
-    pub fn events_between(&self, _start_us: i64, _end_us: i64, _limit: usize) -> Vec<(Seq, Record)> {
-        Vec::new()
+    pub fn bytes(&self) -> u64 {
+        self.shared.engine().bytes()
     }
-    /// Alerts, newest first.
-    #[must_use]
-    pub fn alerts(&self, _filter: AlertFilter) -> Vec<AlertRow> {
-        Vec::new()
+
+    /// Remembers events of the till that the follower has not reached yet.
+    pub(crate) fn appended(&self, first: Seq, records: &[Record]) {
+        let events = records.iter().zip(first.0..).filter_map(|(record, seq)| match record {
+            Record::Event(Event { body: EventBody::Pos(pos), stamp, .. }) => Some((pos, seq, stamp)),
+            _ => None,
+        });
+        for (pos, seq, stamp) in events {
+            crate::lock(&self.shared.recent).add(pos, Seq(seq), *stamp);
+        }
     }
-    /// One alert.
-    #[must_use]
-    pub fn alert(&self, _id: AlertId) -> Option<AlertRow> {
-        None
-    }
-    /// All records with this id: the till's event id, a log position, or an alert's UUID.
-    #[must_use]
-    pub fn by_event_id(&self, _id: &str) -> Vec<Seq> {
-        Vec::new()
-    }
-    /// Receipts with all words of `q`, newest first.
-    #[must_use]
-    pub fn receipts(&self, _q: &str, _limit: usize) -> Vec<(Seq, Event)> {
-        Vec::new()
-    }
-    /// The newest event of the till with this key ([`pos_key`]).
-    #[must_use]
-    pub fn seen_pos(&self, _key: &[u8; 16]) -> Option<(Seq, Stamp)> {
-        None
-    }
-    /// The newest event of the till with this key ([`pos_id_key`]).
-    #[must_use]
-    pub fn seen_pos_id(&self, _key: &[u8; 16]) -> Option<(Seq, Stamp)> {
-        None
+
+    pub(crate) fn close(&self) {
+        self.shared.closing.store(true, Ordering::Release);
+        self.shared.log.nudge();
+        if let Some(thread) = crate::lock(&self.follower).take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the index thread panicked");
+        }
+        // Wakes those who wait for a position that will not come any more.
+        self.shared.through.send_modify(|_| {});
     }
 }
 
-/// Redelivery key: store, register, event id and body.
-#[must_use]
-pub fn pos_key(event: &PosEvent) -> [u8; 16] {
-    let _ = event;
-    [0; 16]
+impl Drop for Index {
+    fn drop(&mut self) {
+        self.close();
+    }
 }
 
-/// Key of store, register and event id.
-#[must_use]
-pub fn pos_id_key(event: &PosEvent) -> [u8; 16] {
-    let _ = event;
-    [0; 16]
+impl Shared {
+    fn engine(&self) -> Arc<dyn IndexEngine> {
+        Arc::clone(&crate::read(&self.engine))
+    }
+
+    /// The value, or nothing and a rebuild.
+    fn or_broken<T: Default>(&self, result: Result<T, IndexError>) -> T {
+        result.unwrap_or_else(|error| {
+            tracing::error!(%error, "the index will be rebuilt");
+            self.broken.store(true, Ordering::Release);
+            self.log.nudge();
+            T::default()
+        })
+    }
 }

@@ -1,0 +1,251 @@
+//! The thread that keeps the index.
+
+use super::engine::{IndexEngine, IndexError};
+use super::memory_engine::MemoryEngine;
+use super::projection::{Step, position};
+use super::sled_engine::SledEngine;
+use super::{Index, IndexOptions, Shared};
+use crate::error::StoreError;
+use crate::failpoint;
+use crate::log::{LogInner, RawScan};
+use crate::options::IndexKind;
+use crate::usage::Counters;
+use std::fs;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, RwLock};
+use std::time::{Duration, Instant};
+use tillwatch_protocol::{Record, Seq};
+use tokio::sync::watch;
+
+/// Records projected in one batch at most.
+const BATCH_RECORDS: usize = 256;
+/// Bytes of keys and values in one batch, roughly.
+const BATCH_BYTES: usize = 64 << 10;
+/// Bytes applied between two checkpoints: a small part of one engine segment.
+const CHECKPOINT_BYTES: usize = 512 << 10;
+/// How long the follower sleeps at most.
+const IDLE: Duration = Duration::from_secs(1);
+/// Pause after a failed rebuild.
+const RETRY: Duration = Duration::from_secs(5);
+
+impl Index {
+    /// Opens the index and lets a thread follow the log. Sentences for the technician are added to
+    /// `notices`.
+    pub(crate) fn open(
+        log: Arc<LogInner>,
+        options: IndexOptions,
+        counters: Arc<Counters>,
+        notices: &mut Vec<String>,
+    ) -> Result<Index, StoreError> {
+        let (engine, through) = match open_engine(&log, &options) {
+            Ok(opened) => opened,
+            Err(error) => {
+                notices.push(format!("the index was damaged and is being rebuilt from the log: {error}"));
+                counters.index_rebuilds.add(1);
+                fresh_engine(&options).map_err(|error| StoreError::StateFile {
+                    path: options.dir.clone(),
+                    why: error.to_string(),
+                })?
+            }
+        };
+        let dir = options.dir.clone();
+        let shared = Arc::new(Shared {
+            log,
+            options,
+            counters,
+            engine: RwLock::new(engine),
+            writing: Mutex::new(()),
+            broken: AtomicBool::new(false),
+            through: watch::Sender::new(through),
+            recent: Mutex::default(),
+            closing: AtomicBool::new(false),
+        });
+        let follower = Follower { shared: Arc::clone(&shared), checkpoint: Instant::now(), unsynced: 0 };
+        let thread = std::thread::Builder::new()
+            .name("tw-index".into())
+            .spawn(move || follower.run())
+            .map_err(StoreError::io("start a thread for", &dir))?;
+        Ok(Index { shared, follower: Mutex::new(Some(thread)) })
+    }
+
+    /// Takes records out that are about to leave the log. An index that has not reached them yet
+    /// never will.
+    pub(crate) fn forget(&self, first: u64, last: u64) {
+        let shared = &self.shared;
+        if self.through().0 < last {
+            return;
+        }
+        let engine = shared.engine();
+        let mut scan = RawScan::new(&shared.log, Seq(first));
+        loop {
+            let _writing = crate::lock(&shared.writing);
+            let mut step = Step::new(engine.as_ref());
+            let mut more = false;
+            while step.bytes < BATCH_BYTES {
+                let Some(next) = scan.step() else { break };
+                let Ok(raw) = next else { continue };
+                if raw.seq > last {
+                    break;
+                }
+                more = true;
+                let seq = Seq(raw.seq);
+                if let Ok(record) = Record::decode(seq, raw.kind, raw.version, raw.body) {
+                    shared.or_broken(step.forget(seq, &record));
+                }
+            }
+            shared.or_broken(engine.apply(&step.batch));
+            if !more {
+                return;
+            }
+        }
+    }
+}
+
+type Opened = (Arc<dyn IndexEngine>, Seq);
+
+fn open_engine(log: &LogInner, options: &IndexOptions) -> Result<Opened, IndexError> {
+    let engine: Arc<dyn IndexEngine> = match options.kind {
+        IndexKind::Memory => Arc::new(MemoryEngine::default()),
+        IndexKind::Sled => Arc::new(SledEngine::open(&options.dir)?),
+    };
+    let held = position(engine.as_ref(), log.options.log_id)?;
+    let empty = || -> Result<bool, IndexError> {
+        let mut empty = true;
+        engine.range(&[0], &[u8::MAX], false, &mut |_, _| {
+            empty = false;
+            false
+        })?;
+        Ok(empty)
+    };
+    match held {
+        Some(seq) if seq.0 <= log.through() => Ok((engine, seq)),
+        None if empty()? => Ok((engine, Seq(0))),
+        _ => Err(IndexError { call: "open", why: "it does not belong to this log".into() }),
+    }
+}
+
+/// Sets the directory aside (one such is kept) and begins an empty index.
+fn fresh_engine(options: &IndexOptions) -> Result<Opened, IndexError> {
+    if options.kind == IndexKind::Memory {
+        return Ok((Arc::new(MemoryEngine::default()), Seq(0)));
+    }
+    let failed = |error: std::io::Error| IndexError { call: "set aside", why: error.to_string() };
+    let aside = options.aside.join("index");
+    if options.dir.exists() {
+        fs::create_dir_all(&options.aside).map_err(failed)?;
+        if aside.exists() {
+            fs::remove_dir_all(&aside).map_err(failed)?;
+        }
+        fs::rename(&options.dir, &aside).map_err(failed)?;
+    }
+    Ok((Arc::new(SledEngine::open(Path::new(&options.dir))?), Seq(0)))
+}
+
+struct Follower {
+    shared: Arc<Shared>,
+    checkpoint: Instant,
+    /// Bytes applied since the last checkpoint.
+    unsynced: usize,
+}
+
+impl Follower {
+    fn run(mut self) {
+        let shared = Arc::clone(&self.shared);
+        while !shared.closing.load(Ordering::Acquire) {
+            if shared.broken.swap(false, Ordering::AcqRel) && !self.rebuild() {
+                shared.broken.store(true, Ordering::Release);
+                shared.log.wait_above(u64::MAX, RETRY.min(IDLE));
+                continue;
+            }
+            let through = shared.through.borrow().0;
+            if shared.log.through() <= through {
+                if shared.log.stopped() {
+                    break;
+                }
+                shared.log.wait_above(through, IDLE);
+            }
+            if let Err(error) = self.follow() {
+                shared.or_broken::<()>(Err(error));
+            }
+        }
+        shared.or_broken(self.save());
+    }
+
+    /// One batch, and a checkpoint when it is time.
+    fn follow(&mut self) -> Result<(), IndexError> {
+        let shared = Arc::clone(&self.shared);
+        let from = shared.through.borrow().next();
+        if shared.log.through() >= from.0 {
+            let writing = crate::lock(&shared.writing);
+            let engine = shared.engine();
+            let mut step = Step::new(engine.as_ref());
+            let mut scan = RawScan::new(&shared.log, from);
+            let mut reached = from.0 - 1;
+            let mut records = 0;
+            while records < BATCH_RECORDS && step.bytes < BATCH_BYTES {
+                match scan.step() {
+                    None => {
+                        reached = reached.max(scan.last());
+                        break;
+                    }
+                    Some(Ok(raw)) => {
+                        (reached, records) = (raw.seq, records + 1);
+                        let seq = Seq(raw.seq);
+                        match Record::decode(seq, raw.kind, raw.version, raw.body) {
+                            Ok(record) => step.add(seq, &record)?,
+                            Err(tillwatch_protocol::RecordError::Unknown { .. }) => {}
+                            Err(error) => tracing::error!(%error, "record not indexed"),
+                        }
+                    }
+                    Some(Err(error)) => tracing::error!(%error, "part of the log not indexed"),
+                }
+            }
+            step.set_position(shared.log.options.log_id, Seq(reached));
+            engine.apply(&step.batch)?;
+            drop(writing);
+            failpoint::hit("index.applied").map_err(|e| IndexError { call: "apply", why: e.to_string() })?;
+            self.unsynced += step.bytes;
+            shared.through.send_replace(Seq(reached));
+            crate::lock(&shared.recent).forget(Seq(reached));
+        }
+        let due = self.checkpoint.elapsed() >= shared.options.checkpoint;
+        if self.unsynced >= CHECKPOINT_BYTES || (self.unsynced > 0 && due) {
+            self.save()?;
+            if shared.engine().bytes() > shared.options.budget_bytes.saturating_mul(2) {
+                return Err(IndexError { call: "size", why: "it is far above its budget".into() });
+            }
+        }
+        Ok(())
+    }
+
+    fn save(&mut self) -> Result<(), IndexError> {
+        if self.unsynced > 0 {
+            self.shared.engine().checkpoint()?;
+            self.shared.counters.index_checkpoints.add(1);
+        }
+        self.unsynced = 0;
+        self.checkpoint = Instant::now();
+        Ok(())
+    }
+
+    fn rebuild(&mut self) -> bool {
+        let shared = &self.shared;
+        let _writing = crate::lock(&shared.writing);
+        // The old engine goes first, as far as no query is still in it.
+        *crate::write(&shared.engine) = Arc::new(MemoryEngine::default());
+        shared.counters.index_rebuilds.add(1);
+        match fresh_engine(&shared.options) {
+            Ok((engine, through)) => {
+                *crate::write(&shared.engine) = engine;
+                shared.through.send_replace(through);
+                self.unsynced = 0;
+                true
+            }
+            Err(error) => {
+                tracing::error!(%error, "the index cannot be made anew");
+                false
+            }
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! The questions.
+
+use super::projection::Step;
+use super::{AlertFilter, AlertRow, Index, keys};
+use crate::log::read;
+use std::collections::BTreeSet;
+use tillwatch_protocol::alert::AlertState;
+use tillwatch_protocol::{AlertId, Event, EventBody, Lane, Record, Review, Seq, Stamp};
+
+/// Rows of one answer at most.
+const MAX_ROWS: usize = 10_000;
+/// Places looked at for one word search at most.
+const MAX_POSTINGS: usize = 20_000;
+/// Alerts of an answer when the filter names no limit.
+const DEFAULT_ALERTS: usize = 100;
+
+impl Index {
+    /// Keys from `from` up to `to` (excluded); `take` says whether to go on.
+    fn collect(&self, from: &[u8], to: &[u8], backwards: bool, mut take: impl FnMut(&[u8]) -> bool) {
+        let engine = self.shared.engine();
+        let result = engine.range(from, to, backwards, &mut |key, _| take(key));
+        self.shared.or_broken(result);
+    }
+
+    /// Positions at the ends of keys, at most `limit`.
+    fn positions(&self, from: &[u8], to: &[u8], backwards: bool, limit: usize) -> Vec<Seq> {
+        let mut found = Vec::new();
+        let limit = limit.min(MAX_ROWS);
+        if limit == 0 {
+            return found;
+        }
+        self.collect(from, to, backwards, |key| {
+            found.push(Seq(keys::tail_seq(key)));
+            found.len() < limit
+        });
+        found
+    }
+
+    /// The record, unless it was recycled meanwhile or cannot be read.
+    fn record(&self, seq: Seq) -> Option<Record> {
+        read(&self.shared.log, seq).unwrap_or_else(|error| {
+            tracing::warn!(%error, "record not readable");
+            None
+        })
+    }
+
+    fn records(&self, positions: Vec<Seq>) -> Vec<(Seq, Record)> {
+        positions.into_iter().filter_map(|seq| Some((seq, self.record(seq)?))).collect()
+    }
+
+    /// Newest first: events (without ticks and settings), alerts, findings, notices.
+    #[must_use]
+    pub fn recent_events(&self, limit: usize) -> Vec<(Seq, Record)> {
+        self.records(self.positions(b"t", b"u", true, limit))
+    }
+
+    /// The same kinds with wall time from `start_us` up to `end_us` (excluded), oldest first.
+    #[must_use]
+    pub fn events_between(&self, start_us: i64, end_us: i64, limit: usize) -> Vec<(Seq, Record)> {
+        let (from, to) = (keys::timed(start_us, 0), keys::timed(end_us, 0));
+        self.records(self.positions(&from, &to, false, limit))
+    }
+
+    /// Alerts, newest first by when they were first raised.
+    #[must_use]
+    pub fn alerts(&self, filter: AlertFilter) -> Vec<AlertRow> {
+        let limit = if filter.limit == 0 { DEFAULT_ALERTS } else { filter.limit.min(MAX_ROWS) };
+        let mut ids = Vec::new();
+        self.collect(b"s", b"t", true, |key| {
+            ids.extend(keys::alert_of_order(key));
+            ids.len() < MAX_ROWS
+        });
+        let wanted = |row: &AlertRow| {
+            let open = row.alert.state == AlertState::Open && row.review.is_none();
+            (open || !filter.pending_only)
+                && filter.since_us.is_none_or(|since| row.alert.stamp.utc_us >= since)
+        };
+        ids.into_iter().filter_map(|id| self.alert(id)).filter(wanted).take(limit).collect()
+    }
+
+    /// One alert.
+    #[must_use]
+    pub fn alert(&self, id: AlertId) -> Option<AlertRow> {
+        let engine = self.shared.engine();
+        let stored = self.shared.or_broken(Step::new(engine.as_ref()).alert(id))?;
+        let Record::Alert(alert) = self.record(stored.seq)? else { return None };
+        let review = self.shared.or_broken(engine.get(&keys::of_alert(b'r', id)));
+        let review = review.and_then(|bytes| postcard::from_bytes::<(Seq, Review)>(&bytes).ok());
+        Some(AlertRow {
+            alert,
+            review: review.map(|(_, review)| review),
+            seq: stored.seq,
+            accepted: true,
+            delivery: stored.delivery,
+        })
+    }
+
+    /// All records with this id, oldest first: the till's event id (of events, and of alerts and
+    /// findings about them), an alert's UUID, or a log position as text.
+    #[must_use]
+    pub fn by_event_id(&self, id: &str) -> Vec<Seq> {
+        let mut found = BTreeSet::new();
+        if id.len() <= keys::MAX_ID {
+            let prefix = keys::text_prefix(b'i', id);
+            found.extend(self.positions(&prefix, &keys::after_prefix(&prefix), false, MAX_ROWS));
+        }
+        if let Some(seq) = id.parse().ok().map(Seq).filter(|seq| *seq <= self.through())
+            && self.record(seq).is_some()
+        {
+            found.insert(seq);
+        }
+        found.into_iter().collect()
+    }
+
+    /// Receipts that have all words of `q`, newest first; the longest word may be the beginning of
+    /// one, the others may be anywhere in a line. Without a word: the newest receipts.
+    #[must_use]
+    pub fn receipts(&self, q: &str, limit: usize) -> Vec<(Seq, Event)> {
+        let words: Vec<String> = keys::words(q).collect();
+        let found = match words.iter().max_by_key(|word| word.len()) {
+            None => self.positions(b"q", b"r", true, limit),
+            Some(longest) => {
+                let mut prefix = vec![b'w'];
+                prefix.extend_from_slice(longest.as_bytes());
+                let mut places = BTreeSet::new();
+                let mut looked = 0;
+                self.collect(&prefix, &keys::after_prefix(&prefix), true, |key| {
+                    places.insert(Seq(keys::tail_seq(key)));
+                    looked += 1;
+                    looked < MAX_POSTINGS
+                });
+                places.into_iter().rev().collect()
+            }
+        };
+        let events = found.into_iter().filter_map(|seq| match self.record(seq)? {
+            Record::Event(event) => Some((seq, event)),
+            _ => None,
+        });
+        let has_all = |event: &Event| match &event.body {
+            EventBody::Receipt(receipt) => {
+                let text = receipt.lines.join("\n").to_lowercase();
+                words.iter().all(|word| text.contains(word.as_str()))
+            }
+            _ => false,
+        };
+        events.filter(|(_, event)| has_all(event)).take(limit).collect()
+    }
+
+    fn seen(&self, letter: u8, key: &[u8; 16]) -> Option<(Seq, Stamp)> {
+        let engine = self.shared.engine();
+        let value = self.shared.or_broken(engine.get(&keys::hashed(letter, key)))?;
+        postcard::from_bytes(&value).ok()
+    }
+
+    /// The newest event of the till with this [`super::pos_key`], those just appended included:
+    /// when there is one, this is a redelivery. How long that counts is the caller's rule.
+    #[must_use]
+    pub fn seen_pos(&self, key: &[u8; 16]) -> Option<(Seq, Stamp)> {
+        let recent = crate::lock(&self.shared.recent).by_key(key);
+        recent.or_else(|| self.seen(b'd', key))
+    }
+
+    /// The newest event of the till with this [`super::pos_id_key`], whatever its body.
+    #[must_use]
+    pub fn seen_pos_id(&self, key: &[u8; 16]) -> Option<(Seq, Stamp)> {
+        let recent = crate::lock(&self.shared.recent).by_id(key);
+        recent.or_else(|| self.seen(b'e', key))
+    }
+
+    /// Where an outbox entry lies, acknowledged ones included, as long as the log keeps it: for
+    /// replaying what head office misses.
+    #[must_use]
+    pub fn outbox_entry(&self, lane: Lane, lane_seq: u64) -> Option<Seq> {
+        let engine = self.shared.engine();
+        let value = self.shared.or_broken(engine.get(&keys::outbox(b'o', lane, lane_seq)))?;
+        postcard::from_bytes(&value).ok()
+    }
+}

@@ -1,0 +1,496 @@
+//! The store as others see it.
+
+use crate::disk::{Disk, RealDisk};
+use crate::error::{AppendError, StoreError};
+use crate::identity;
+use crate::index::{Index, IndexOptions};
+use crate::keeper::Keeper;
+use crate::log::{self, Damage, Log, LogOptions, Scan, SeqRange, Urgency, log_id_of};
+use crate::options::StoreOptions;
+use crate::outbox::{self, Numbers, Outbox, State};
+use crate::quarantine::Quarantine;
+use crate::snapshot::Snapshots;
+use crate::usage::{Counters, LogState, Usage};
+use crate::{atomic_file, failpoint};
+use std::fs::{File, OpenOptions};
+use std::io::{Read, Seek, Write};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::Duration;
+use tillwatch_protocol::{LogId, Quarantined, Record, Seq};
+use tokio::sync::watch;
+
+/// What opening found.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Opened {
+    /// There was no log: a new one was begun.
+    pub created: bool,
+    /// Oldest record kept; one above `last_seq` when there is none.
+    pub first_seq: Seq,
+    /// Newest record.
+    pub last_seq: Seq,
+    /// Unfinished records at the end that were dropped; none of them was ever acknowledged.
+    pub torn_records: u64,
+    /// Parts that could not be read.
+    pub damages: Vec<Damage>,
+    /// Sentences for the technician.
+    pub notices: Vec<String>,
+}
+
+/// The store: log, outbox, index, snapshots, quarantine. A handle; clones share it. The last one
+/// to go closes it.
+#[derive(Debug, Clone)]
+pub struct Store {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    log_id: LogId,
+    boot_ordinal: u64,
+    log: Log,
+    outbox: Arc<Outbox>,
+    index: Arc<Index>,
+    snapshots: Arc<Snapshots>,
+    quarantine: Quarantine,
+    counters: Arc<Counters>,
+    keeper: Arc<Keeper>,
+    keeper_thread: Mutex<Option<JoinHandle<()>>>,
+    closed: AtomicBool,
+    log_budget_bytes: u64,
+    // Last: the lock is given back when everything else is done.
+    _lock: File,
+}
+
+impl Store {
+    /// Opens or creates the store in `dir`, which no other process may use meanwhile. Blocks while
+    /// it reads the log's tail.
+    ///
+    /// # Errors
+    /// [`StoreError::Locked`] when another process has it, [`StoreError::Options`] for options that
+    /// make no sense, [`StoreError::Io`] when a call fails. Damage is no error: it is set aside and
+    /// told in [`Opened`].
+    pub fn open(dir: &Path, options: StoreOptions) -> Result<(Store, Opened), StoreError> {
+        std::fs::create_dir_all(dir).map_err(StoreError::io("create", dir))?;
+        Self::open_on(Arc::new(RealDisk), dir, options, None)
+    }
+
+    /// The same over any disk. Lock and index are real files all the same.
+    pub(crate) fn open_on(
+        disk: Arc<dyn Disk>,
+        dir: &Path,
+        options: StoreOptions,
+        retry: Option<Duration>,
+    ) -> Result<(Store, Opened), StoreError> {
+        options.check()?;
+        let lock = take_lock(dir)?;
+        disk.make_dir(dir).map_err(StoreError::io("create", dir))?;
+        let counters = Arc::new(Counters::default());
+        let mut notices = Vec::new();
+        let log_dir = dir.join("log");
+        let boot_id = options.boot_id.clone().unwrap_or_else(identity::kernel_boot_id);
+        let known_log = log_id_of(disk.as_ref(), &log_dir);
+        let identity =
+            identity::load(disk.as_ref(), dir, &boot_id, known_log, &mut notices, &counters)?;
+        let ballast = dir.join("ballast");
+        reserve(disk.as_ref(), &ballast, options.ballast_bytes, &mut notices)?;
+
+        let log_options = LogOptions {
+            dir: log_dir,
+            aside: dir.join("aside"),
+            log_id: identity.log_id,
+            segment_bytes: options.segment_bytes,
+            budget_segments: options.log_budget_bytes / options.segment_bytes,
+            group_delay: options.group_delay,
+            group_bytes: options.group_bytes,
+            self_maintained: false,
+            ballast: Some(ballast),
+            retry,
+        };
+        let (log, found) = Log::open(Arc::clone(&disk), log_options, Arc::clone(&counters))?;
+        let mut opened = Opened {
+            created: found.created,
+            first_seq: log.inner.first_seq(),
+            last_seq: log.inner.last_seq(),
+            torn_records: found.torn_records,
+            damages: found.damages,
+            notices,
+        };
+        opened.notices.extend(found.notices);
+
+        let state_path = dir.join("outbox.state");
+        let mut state = read_state(disk.as_ref(), &state_path, identity.log_id, &mut opened.notices)?;
+        outbox::replay(&log.inner, &mut state);
+        let limits = options.outbox_limits();
+        let outbox = Outbox::new(Arc::clone(&log.inner), limits, state, Arc::clone(&counters));
+        let outbox = Arc::new(outbox);
+        let snapshots = Snapshots::open(Arc::clone(&disk), dir.join("snapshots"), Arc::clone(&counters))?;
+        let snapshots = Arc::new(snapshots);
+        let (quarantine, found) = Quarantine::open(
+            disk,
+            dir,
+            identity.log_id,
+            options.quarantine_budget_bytes,
+            Arc::clone(&counters),
+        )?;
+        opened.notices.extend(found.damages.iter().map(|damage| format!("quarantine: {damage}")));
+
+        let index_options = IndexOptions {
+            dir: dir.join("index"),
+            aside: dir.join("aside"),
+            kind: options.index,
+            checkpoint: options.index_checkpoint,
+            budget_bytes: options.index_budget_bytes,
+        };
+        let index = Index::open(
+            Arc::clone(&log.inner),
+            index_options,
+            Arc::clone(&counters),
+            &mut opened.notices,
+        )?;
+        let index = Arc::new(index);
+
+        let observed = Arc::clone(&outbox);
+        log.start("tw-log", Some(Box::new(move |seq| observed.durable(seq))))?;
+        let keeper = Arc::new(Keeper {
+            log: Arc::clone(&log.inner),
+            outbox: Arc::clone(&outbox),
+            index: Arc::clone(&index),
+            snapshots: Arc::clone(&snapshots),
+            snapshot_wanted: watch::Sender::new(Seq(0)),
+            state_path,
+            closing: AtomicBool::new(false),
+            state_saved_at: AtomicU64::new(0),
+        });
+        let runs = Arc::clone(&keeper);
+        let keeper_thread = std::thread::Builder::new()
+            .name("tw-keeper".into())
+            .spawn(move || runs.run())
+            .map_err(StoreError::io("start a thread for", dir))?;
+        let inner = Inner {
+            log_id: identity.log_id,
+            boot_ordinal: identity.boot_ordinal,
+            log,
+            outbox,
+            index,
+            snapshots,
+            quarantine,
+            counters,
+            keeper,
+            keeper_thread: Mutex::new(Some(keeper_thread)),
+            closed: AtomicBool::new(false),
+            log_budget_bytes: options.log_budget_bytes,
+            _lock: lock,
+        };
+        Ok((Store { inner: Arc::new(inner) }, opened))
+    }
+
+    /// The life of this log; also the outbox's epoch.
+    #[must_use]
+    pub fn log_id(&self) -> LogId {
+        self.inner.log_id
+    }
+
+    /// Ordinal of this boot, from 1: one more than the last boot that opened this store.
+    #[must_use]
+    pub fn boot_ordinal(&self) -> u64 {
+        self.inner.boot_ordinal
+    }
+
+    /// Appends records, all or none of which survive a power cut. Never blocks on the disk. They
+    /// are on disk when [`Store::durable`] reaches the returned range.
+    ///
+    /// # Errors
+    /// [`AppendError`]; then nothing was appended and no number used up.
+    pub fn append(&self, records: &[Record], urgency: Urgency) -> Result<SeqRange, AppendError> {
+        let outgoing = |record: &Record| matches!(record, Record::Outbox(_) | Record::OutboxMark(_));
+        let range = if records.iter().any(outgoing) {
+            self.inner.outbox.append(records, urgency)?
+        } else {
+            let mut group = self.inner.log.inner.begin()?;
+            for record in records {
+                group.add(record)?;
+            }
+            group.finish(urgency)?
+        };
+        self.inner.index.appended(range.first, records);
+        Ok(range)
+    }
+
+    /// The same with records that are built under the append lock, and may take numbers of lanes
+    /// and know their own positions. The closure must not call the store.
+    ///
+    /// # Errors
+    /// [`AppendError`]; then nothing was appended and no number used up. [`AppendError::Number`]
+    /// when a number was taken and no entry has it.
+    pub fn append_with<F>(&self, urgency: Urgency, build: F) -> Result<SeqRange, AppendError>
+    where
+        F: FnOnce(&mut Numbers) -> Vec<Record>,
+    {
+        let (range, records) = self.inner.outbox.append_with(urgency, build)?;
+        self.inner.index.appended(range.first, &records);
+        Ok(range)
+    }
+
+    /// Resolves when an append will not be refused as [`AppendError::Full`], or the store was
+    /// closed.
+    pub async fn room(&self) {
+        self.inner.log.inner.room().await;
+    }
+
+    /// The highest position such that everything up to it is on disk.
+    #[must_use]
+    pub fn durable(&self) -> watch::Receiver<Seq> {
+        self.inner.log.inner.durable()
+    }
+
+    /// Waits until everything up to `seq` is on disk. Asks for no extra sync.
+    ///
+    /// # Errors
+    /// [`StoreError::Closed`] when the store was closed before.
+    pub async fn durable_through(&self, seq: Seq) -> Result<(), StoreError> {
+        let log = &self.inner.log.inner;
+        let mut durable = log.durable();
+        let reached = durable.wait_for(|now| *now >= seq || log.stopped()).await;
+        match reached {
+            Ok(now) if *now >= seq => Ok(()),
+            _ => Err(StoreError::Closed),
+        }
+    }
+
+    /// Whether the log can be written. While it cannot, records wait in memory up to 4 MiB.
+    #[must_use]
+    pub fn state(&self) -> watch::Receiver<LogState> {
+        self.inner.log.inner.state()
+    }
+
+    /// The last position that was given, durable or not.
+    #[must_use]
+    pub fn last_seq(&self) -> Seq {
+        self.inner.log.inner.last_seq()
+    }
+
+    /// The oldest position kept; one above the last durable one when nothing is.
+    #[must_use]
+    pub fn first_seq(&self) -> Seq {
+        self.inner.log.inner.first_seq()
+    }
+
+    /// Reads a durable record. `None` when it is not durable, was recycled, or is of a type that
+    /// this version does not know. A bounded blocking read.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`], [`StoreError::Io`], [`StoreError::Record`].
+    pub fn read(&self, seq: Seq) -> Result<Option<Record>, StoreError> {
+        log::read(&self.inner.log.inner, seq)
+    }
+
+    /// Reads durable records in order, from `from` (or the oldest kept) up to what is durable now.
+    ///
+    /// # Errors
+    /// None at present; what cannot be read comes as an item, and the rest follows.
+    pub fn scan(&self, from: Seq) -> Result<Scan, StoreError> {
+        Ok(Scan(log::RawScan::new(&self.inner.log.inner, from)))
+    }
+
+    /// Saves the detectors' state as of `through`; waits until everything up to there is durable.
+    /// The two newest are kept. Blocks.
+    ///
+    /// # Errors
+    /// [`StoreError::Broken`] when the log cannot be written at present, [`StoreError::Closed`],
+    /// [`StoreError::Io`].
+    pub fn save_snapshot(&self, through: Seq, bytes: &[u8]) -> Result<(), StoreError> {
+        let log = &self.inner.log.inner;
+        while log.through() < through.0 {
+            if let LogState::Broken { why } = &*log.state().borrow() {
+                return Err(StoreError::Broken { why: why.clone() });
+            }
+            if log.stopped() {
+                return Err(StoreError::Closed);
+            }
+            log.wait_above(through.0 - 1, Duration::from_millis(200));
+        }
+        self.inner.snapshots.save(through, bytes)?;
+        log.wake_keeper();
+        Ok(())
+    }
+
+    /// The detectors' states kept, newest first. Damaged ones are passed over.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`].
+    pub fn snapshots(&self) -> Result<Vec<(Seq, Vec<u8>)>, StoreError> {
+        self.inner.snapshots.all(Seq(self.inner.log.inner.through()))
+    }
+
+    /// Changes to a position when the log would like a snapshot that reaches it, so that old
+    /// segments can go.
+    #[must_use]
+    pub fn snapshot_wanted(&self) -> watch::Receiver<Seq> {
+        self.inner.keeper.snapshot_wanted.subscribe()
+    }
+
+    /// The messages accepted for head office.
+    #[must_use]
+    pub fn outbox(&self) -> &Outbox {
+        &self.inner.outbox
+    }
+
+    /// Questions about the log.
+    #[must_use]
+    pub fn index(&self) -> &Index {
+        &self.inner.index
+    }
+
+    /// Keeps input that could not be used; its bytes are cut to
+    /// [`tillwatch_protocol::QUARANTINE_BYTES`].
+    ///
+    /// # Errors
+    /// [`AppendError`].
+    pub fn quarantine(&self, item: Quarantined) -> Result<(), AppendError> {
+        self.inner.quarantine.add(item)
+    }
+
+    /// Quarantined input, newest first.
+    #[must_use]
+    pub fn quarantined(&self, limit: usize) -> Vec<Quarantined> {
+        self.inner.quarantine.newest(limit)
+    }
+
+    /// What the store has done and holds.
+    #[must_use]
+    pub fn usage(&self) -> Usage {
+        let Inner { log, counters, outbox, index, .. } = &*self.inner;
+        let log = &log.inner;
+        let (quarantined, quarantine_evicted) = self.inner.quarantine.counts();
+        let durable = Seq(log.through());
+        let segments = log.segment_count();
+        Usage {
+            state: log.state().borrow().clone(),
+            first_seq: log.first_seq(),
+            durable,
+            records: counters.records.get(),
+            groups: counters.groups.get(),
+            fdatasyncs: counters.fdatasyncs.get(),
+            other_syncs: counters.other_syncs.get(),
+            bytes_written: counters.bytes_written.get(),
+            waiting_bytes: log.waiting() as u64,
+            refused_full: counters.refused_full.get(),
+            segments,
+            log_bytes: segments * log.options.segment_bytes,
+            log_budget_bytes: self.inner.log_budget_bytes,
+            suspect_segments: counters.suspect_segments.get(),
+            recycled_segments: counters.recycled_segments.get(),
+            unprepared_segments: counters.unprepared_segments.get(),
+            recycled_past_snapshot: counters.recycled_past_snapshot.get(),
+            copied_forward: counters.copied_forward.get(),
+            outbox_trimmed: counters.outbox_trimmed.get(),
+            outbox_depth: outbox.depth(),
+            outbox_bytes: outbox.bytes(),
+            quarantined,
+            quarantine_evicted,
+            index_lag: durable.0.saturating_sub(index.through().0),
+            index_rebuilds: counters.index_rebuilds.get(),
+            index_checkpoints: counters.index_checkpoints.get(),
+            index_bytes: index.bytes(),
+            damaged_ranges: counters.damaged_ranges.get(),
+        }
+    }
+
+    /// Writes what waits, saves the outbox's state, and ends the threads; also for all clones.
+    pub fn close(self) {
+        self.inner.close();
+    }
+}
+
+impl Inner {
+    fn close(&self) {
+        if self.closed.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        self.keeper.closing.store(true, Ordering::Release);
+        self.log.close();
+        if let Some(thread) = crate::lock(&self.keeper_thread).take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the keeper panicked");
+        }
+        let saved = failpoint::hit("close.drained")
+            .map_err(StoreError::io("close", &self.keeper.state_path))
+            .and_then(|()| self.keeper.save_state())
+            .and_then(|()| {
+                failpoint::hit("close.state_saved").map_err(StoreError::io("close", &self.keeper.state_path))
+            });
+        if let Err(error) = saved {
+            tracing::error!(%error, "outbox state not saved: the next start replays more of the log");
+        }
+        self.index.close();
+        self.quarantine.close();
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+fn take_lock(dir: &Path) -> Result<File, StoreError> {
+    let path = dir.join("lock");
+    let mut file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(&path)
+        .map_err(StoreError::io("open", &path))?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(std::fs::TryLockError::WouldBlock) => {
+            let mut text = String::new();
+            // The number is for the message only: without it the answer is the same.
+            let _ = file.read_to_string(&mut text);
+            let pid = text.trim().parse().unwrap_or(0);
+            return Err(StoreError::Locked { dir: dir.to_owned(), pid });
+        }
+        Err(std::fs::TryLockError::Error(error)) => return Err(StoreError::io("lock", &path)(error)),
+    }
+    let write = |file: &mut File| {
+        file.set_len(0)?;
+        file.rewind()?;
+        writeln!(file, "{}", std::process::id())
+    };
+    write(&mut file).map_err(StoreError::io("write", &path))?;
+    Ok(file)
+}
+
+fn read_state(
+    disk: &dyn Disk,
+    path: &Path,
+    log_id: LogId,
+    notices: &mut Vec<String>,
+) -> Result<State, StoreError> {
+    let decoded = atomic_file::read(disk, path)
+        .and_then(|body| body.map_or_else(|| Ok(State::default()), |body| State::decode(&body, log_id)));
+    match decoded {
+        Err(error @ StoreError::StateFile { .. }) => {
+            notices.push(format!("the outbox's state is rebuilt from the whole log: {error}"));
+            Ok(State::default())
+        }
+        other => other,
+    }
+}
+
+/// Reserves space on the disk that the log may fall back on.
+fn reserve(disk: &dyn Disk, path: &Path, bytes: u64, notices: &mut Vec<String>) -> Result<(), StoreError> {
+    if bytes == 0 || disk.open(path).is_ok() {
+        return Ok(());
+    }
+    if let Err(error) = disk.create(path, bytes) {
+        notices.push(format!("no reserve could be set aside on the disk: {error}"));
+        disk.remove(path).map_err(StoreError::io("remove", path))?;
+    }
+    Ok(())
+}
