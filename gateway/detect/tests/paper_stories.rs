@@ -357,6 +357,8 @@ const STORIES: &[Story] = &[
                 .prints(receipt(VOID))
                 .at(100.0)
                 .prints(receipt(SALE).total(500));
+            // Noticed with the next event.
+            s.at(140.0).closes();
         },
         stands: &[],
         not_judged: &[],

@@ -4,7 +4,8 @@ use super::{
     cleared, evidence_of_pos, finding, points, seconds, state_as_snapshot, subject_of_pos,
 };
 use crate::detector::{Context, Cut, Detector, Findings};
-use crate::recent::{MEMORY_NS, Paper, TillEvent, Window};
+use crate::feed::Placed;
+use crate::recent::{MEMORY_NS, Paper, TillEvent, Window, ms};
 use crate::waiting::Waiting;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -38,6 +39,8 @@ struct Sale {
     subject: Subject,
     window: Window,
     amount: Option<Money>,
+    /// It happened within the window before its arrival, as far as known.
+    is_prompt: bool,
     state: State,
     /// The paper that is its receipt.
     claims: Option<Seq>,
@@ -47,6 +50,17 @@ impl Sale {
     /// Nobody can tell which paper belongs to a payment without any number.
     fn is_anonymous(&self) -> bool {
         self.first.order.is_none() && self.first.ticket.is_none()
+    }
+
+    /// How plainly a paper is this sale's: its number is on it, it is known when the sale happened,
+    /// the totals agree. `None` when it is not.
+    fn fit(&self, paper: &Paper) -> Option<(bool, bool, bool)> {
+        let named = self.first.names(paper);
+        if self.is_anonymous() || !(named || self.window.meets(paper.began_ns, paper.ended_ns)) {
+            return None;
+        }
+        let equal = self.amount.is_some() && paper.total == self.amount;
+        Some((named, self.is_prompt, equal))
     }
 
     fn due_ns(&self) -> MonotonicNs {
@@ -122,6 +136,7 @@ impl Sales {
             subject: subject_of_pos(pos),
             window,
             amount: told.amount,
+            is_prompt: told.placed != Placed::Unknown && arrived - happened <= ms(agree),
             state: State::Waiting,
             claims: None,
         };
@@ -188,11 +203,7 @@ impl Sales {
                 continue;
             }
             tried.push(paper);
-            let owner = self
-                .by_seq
-                .iter()
-                .find(|(_, s)| s.claims == Some(paper))
-                .map(|(o, _)| *o);
+            let owner = self.owner_of(paper);
             let free = match owner {
                 None => true,
                 Some(owner) => self.claim(owner, context, tried),
@@ -207,6 +218,33 @@ impl Sales {
         false
     }
 
+    fn owner_of(&self, paper: Seq) -> Option<Seq> {
+        let mut sales = self.by_seq.iter();
+        sales.find(|(_, sale)| sale.claims == Some(paper)).map(|(seq, _)| *seq)
+    }
+
+    /// Takes a paper from a sale to which it belongs less plainly; that one is not judged then.
+    fn take_over(&mut self, seq: Seq, context: &Context<'_>) -> bool {
+        let Some(sale) = self.by_seq.get(&seq) else { return false };
+        let weaker = context.recent.papers().find_map(|paper| {
+            let mine = sale.fit(paper)?;
+            let owner = self.owner_of(paper.id)?;
+            let theirs = self.by_seq.get(&owner).and_then(|other| other.fit(paper));
+            (Some(mine) > theirs).then_some((paper.id, owner))
+        });
+        let Some((paper, owner)) = weaker else { return false };
+        if let Some(other) = self.by_seq.get_mut(&owner) {
+            other.claims = None;
+            if other.state == State::Printed {
+                other.state = State::Unjudged;
+            }
+        }
+        if let Some(sale) = self.by_seq.get_mut(&seq) {
+            sale.claims = Some(paper);
+        }
+        true
+    }
+
     fn decide(&mut self, seq: Seq, now: &Stamp, context: &Context<'_>, out: &mut Findings) {
         let printed = self.claim_own(seq, context) || {
             // Others that still wait keep what is plainly theirs, so that the right one is named.
@@ -214,7 +252,7 @@ impl Sales {
             for other in waiting {
                 self.claim_own(other, context);
             }
-            self.claim(seq, context, &mut Vec::new())
+            self.claim(seq, context, &mut Vec::new()) || self.take_over(seq, context)
         };
         let Some(sale) = self.by_seq.get_mut(&seq) else {
             return;
