@@ -14,7 +14,7 @@ use tillwatch_protocol::{LogId, QUARANTINE_BYTES, Quarantined, Record, Seq};
 const SEGMENTS: u64 = 4;
 const SMALLEST_SEGMENT: u64 = 64 << 10;
 /// How long an item may wait for company.
-const DELAY: Duration = Duration::from_millis(250);
+const DELAY: Duration = Duration::from_millis(100);
 const GROUP: usize = 64 << 10;
 
 #[derive(Debug)]

@@ -173,7 +173,8 @@ fn a_full_outbox_trims_bulk_then_refuses_orders_and_keeps_a_reserve_for_alerts()
 fn recycling_keeps_what_is_owed_and_the_numbers() {
     let dir = tempfile::tempdir().unwrap();
     let (store, _) = open(dir.path());
-    let owed = [put(&store, Lane::Urgent, 50).unwrap(), put(&store, Lane::Business, 60).unwrap()];
+    put(&store, Lane::Urgent, 50).unwrap();
+    put(&store, Lane::Business, 60).unwrap();
     let done = put(&store, Lane::Bulk, 10).unwrap();
     durable(&store, done);
     store.outbox().suspect(Lane::Urgent, 1, 3).unwrap();
@@ -186,25 +187,14 @@ fn recycling_keeps_what_is_owed_and_the_numbers() {
             Err(error) => panic!("{error}"),
         });
     }
-    until("recycled", || store.first_seq() > owed[1] && store.usage().recycled_segments > 10);
+    until("recycled", || store.first_seq() > done);
     until("in budget", || store.usage().segments <= 16);
     let usage = store.usage();
     assert!(usage.copied_forward >= 2, "{usage:?}");
-    for again in 0..2 {
-        let (store, _) = match again {
-            0 => (store.clone(), None),
-            _ => {
-                let (closed, dir) = (store.clone(), dir.path());
-                closed.close();
-                // Even without the state file the log knows everything.
-                std::fs::remove_file(dir.join("outbox.state")).unwrap();
-                drop(std::fs::remove_dir_all(dir.join("nothing")));
-                break;
-            }
-        };
-        check_owed(&store);
-    }
-    drop(store);
+    check_owed(&store);
+    store.close();
+    // Even without the state file the log knows everything.
+    std::fs::remove_file(dir.path().join("outbox.state")).unwrap();
     let (store, _) = open(dir.path());
     check_owed(&store);
 }
@@ -271,7 +261,7 @@ fn a_damaged_snapshot_is_passed_over() {
 fn quarantine_is_bounded_and_newest_first() {
     let dir = tempfile::tempdir().unwrap();
     let (store, _) = open(dir.path());
-    for n in 0..100u64 {
+    for n in 0..40u64 {
         let item = Quarantined {
             stamp: stamp(n),
             source: "pos.mqtt".into(),
@@ -287,11 +277,11 @@ fn quarantine_is_bounded_and_newest_first() {
     }
     let items = store.quarantined(5);
     assert_eq!(items.iter().map(|item| item.text.as_str()).collect::<Vec<_>>(),
-        ["item 99", "item 98", "item 97", "item 96", "item 95"]);
+        ["item 39", "item 38", "item 37", "item 36", "item 35"]);
     assert_eq!(items[0].raw.len(), tillwatch_protocol::QUARANTINE_BYTES);
-    until("evicted", || store.usage().quarantine_evicted > 50);
+    until("evicted", || store.usage().quarantine_evicted > 20);
     let usage = store.usage();
-    assert_eq!(usage.quarantined, 100);
+    assert_eq!(usage.quarantined, 40);
     let held: u64 = std::fs::read_dir(dir.path().join("quarantine")).unwrap()
         .map(|file| file.unwrap().metadata().unwrap().len()).sum();
     assert!(held <= 256 << 10, "{held}");
