@@ -152,7 +152,7 @@ impl Carry {
         for key in &lost.unanswered {
             self.unsent(*key);
         }
-        self.holds.connection_lost();
+        self.holds.connection_lost(self.now());
         let was_alone = self.suspicion.alone();
         match self.suspicion.connection_lost(lost) {
             Verdict::Innocent => {}
@@ -181,7 +181,7 @@ impl Carry {
         }
         if self.suspicion.alone() && !was_alone {
             tracing::warn!(
-                "the connection breaks without progress; messages go one by one to find the cause"
+                "the connection breaks with the same message again and again; messages go one by one to find the cause"
             );
         }
     }

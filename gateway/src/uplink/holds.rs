@@ -254,11 +254,14 @@ impl Holds {
         }
     }
 
-    /// The connection is gone: probes without an answer wait again. They are sent again by their
-    /// topic's next turn, not with the lane.
-    pub fn connection_lost(&mut self) {
+    /// The connection is gone: probes without an answer wait for their topic's next turn. That
+    /// counts as a refusal, because Mosquitto 2.0 closes on a forbidden topic, and its answer may
+    /// not arrive before; but nothing is given up for it.
+    pub fn connection_lost(&mut self, now: Duration) {
         for (family, hold) in &mut self.topics {
             if let Some(key) = hold.probe.take() {
+                hold.tries = hold.tries.saturating_add(1);
+                hold.until = now + hold.why.pause(hold.tries);
                 park(&mut self.parked, hold, family.clone(), key);
             }
         }
@@ -354,11 +357,12 @@ mod tests {
         holds.refused(key(1), ALERTS, Why::Denied, s(0));
         assert_eq!(holds.due(s(60)), [key(1)]);
         assert!(!holds.is_parked(key(1)));
-        holds.connection_lost();
+        holds.connection_lost(s(60));
         assert!(holds.is_parked(key(1)));
-        assert_eq!(holds.due(s(60)), [key(1)]);
+        assert_eq!(holds.wake(), Some(s(180)), "the pause has grown");
+        assert_eq!(holds.due(s(180)), [key(1)]);
         holds.gone(key(1));
-        assert_eq!(holds.due(s(60)), []);
+        assert_eq!(holds.due(s(9_999)), []);
         assert_eq!(holds.wake(), None, "nothing waits for this topic");
     }
 

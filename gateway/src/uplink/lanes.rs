@@ -143,13 +143,15 @@ pub struct Scheduler {
 }
 
 impl Scheduler {
-    /// `window` places, of which `reserve` are for the urgent lane (at least one is left to the
-    /// others); `backlog_per_second` messages of the bulk backlog, 0 without limit.
+    /// `window` places, of which `reserve`, but at most half, are for the urgent lane;
+    /// `backlog_per_second` messages of the bulk backlog, 0 without limit.
     #[must_use]
     pub fn new(window: u16, reserve: u16, backlog_per_second: u32, now: Duration) -> Self {
         let rate = f64::from(backlog_per_second);
+        // Receive Maximum may have made the window small.
+        let reserve = reserve.min(window / 2);
         Self {
-            pace: Pace::new(usize::from(window.saturating_sub(reserve).max(1))),
+            pace: Pace::new(usize::from(window.saturating_sub(reserve))),
             messages: Bucket::new(rate, now),
             bytes: Bucket::new(rate * BYTES_PER_MESSAGE, now),
             urgent_run: 0,
@@ -283,11 +285,14 @@ mod tests {
 
     #[test]
     fn a_window_smaller_than_the_reserve_still_moves_every_lane() {
-        let mut scheduler = Scheduler::new(1, 10, 0, ms(0));
-        assert_eq!(
-            scheduler.choose(ms(0), [0, 0, 0], 1, [None, None, FRESH]),
-            Some(Lane::Bulk)
-        );
+        for (window, lower_in_flight) in [(1, 0), (5, 2), (20, 9)] {
+            let mut scheduler = Scheduler::new(window, 50, 0, ms(0));
+            let in_flight = [0, 0, lower_in_flight];
+            assert_eq!(
+                scheduler.choose(ms(0), in_flight, 1, [None, None, FRESH]),
+                Some(Lane::Bulk)
+            );
+        }
     }
 
     #[test]

@@ -37,6 +37,7 @@ use crate::config::Uplink;
 use crate::health::{PartState, part};
 use backoff::Backoff;
 use carry::Carry;
+use pump::Patience;
 use session::{End, Session};
 use std::time::Duration;
 use tillwatch_protocol::topics::Upstream;
@@ -50,15 +51,24 @@ const FILES_AGAIN: Duration = Duration::from_secs(15);
 /// configured host its part is absent, and everything is kept. On shutdown it says goodbye to the
 /// broker within about two seconds.
 pub fn start(shared: Shared, shutdown: CancellationToken) -> JoinHandle<()> {
+    start_with(shared, shutdown, Patience::default())
+}
+
+/// The same with another patience.
+pub fn start_with(
+    shared: Shared,
+    shutdown: CancellationToken,
+    patience: Patience,
+) -> JoinHandle<()> {
     tokio::spawn(async move {
         tokio::select! {
             () = gauges::run(&shared) => {}
-            () = run(&shared, &shutdown) => {}
+            () = run(&shared, &shutdown, patience) => {}
         }
     })
 }
 
-async fn run(shared: &Shared, shutdown: &CancellationToken) {
+async fn run(shared: &Shared, shutdown: &CancellationToken, patience: Patience) {
     let mut carry = Carry::new();
     let mut backoff = Backoff::default();
     let identity = &shared.identity;
@@ -73,6 +83,7 @@ async fn run(shared: &Shared, shutdown: &CancellationToken) {
                     topics: &topics,
                     uplink: &uplink,
                     address: broker::address(&uplink.mqtt),
+                    patience,
                 };
                 let stop = async {
                     tokio::select! {
@@ -88,7 +99,8 @@ async fn run(shared: &Shared, shutdown: &CancellationToken) {
                         if progress {
                             backoff.progress();
                         }
-                        Some(backoff.next(reaction, backoff::random()))
+                        let pause = backoff.next(reaction, backoff::random());
+                        Some(pause.min(patience.pause))
                     }
                 }
             }

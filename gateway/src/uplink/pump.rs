@@ -46,6 +46,27 @@ pub enum Cargo {
     Control,
 }
 
+/// When a connection that nobody closed counts as dead, and how long to wait for the next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Patience {
+    /// [`ACK_TIMEOUT`].
+    pub ack: Duration,
+    /// [`HAND_OVER_TIMEOUT`].
+    pub hand_over: Duration,
+    /// Longest pause between connections, whatever went wrong.
+    pub pause: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self {
+            ack: ACK_TIMEOUT,
+            hand_over: HAND_OVER_TIMEOUT,
+            pause: Duration::MAX,
+        }
+    }
+}
+
 /// Bounds of one connection.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
@@ -53,25 +74,22 @@ pub struct Limits {
     pub window: u16,
     /// Packet ids in rotation; larger than `window`.
     pub rotation: u16,
-    /// See [`ACK_TIMEOUT`].
-    pub ack_timeout: Duration,
-    /// See [`HAND_OVER_TIMEOUT`].
-    pub hand_over_timeout: Duration,
+    /// Its watchdogs.
+    pub patience: Patience,
 }
 
 impl Limits {
     /// The limits for a configured window and the broker's Receive Maximum (65,535 when it names
     /// none; 0 is a protocol error and taken as 1).
     #[must_use]
-    pub fn new(window: u16, receive_maximum: Option<u16>) -> Self {
+    pub fn new(window: u16, receive_maximum: Option<u16>, patience: Patience) -> Self {
         let window = window
             .clamp(1, WINDOW_MAX)
             .min(receive_maximum.unwrap_or(u16::MAX).max(1));
         Self {
             window,
             rotation: ROTATION,
-            ack_timeout: ACK_TIMEOUT,
-            hand_over_timeout: HAND_OVER_TIMEOUT,
+            patience,
         }
     }
 }
@@ -303,11 +321,11 @@ impl Pump {
         let hand_over = self
             .handed
             .front()
-            .map(|flight| flight.since + self.limits.hand_over_timeout);
+            .map(|flight| flight.since + self.limits.patience.hand_over);
         let answer = self
             .numbered
             .values()
-            .map(|flight| flight.since + self.limits.ack_timeout)
+            .map(|flight| flight.since + self.limits.patience.ack)
             .min();
         hand_over.into_iter().chain(answer).min()
     }
@@ -318,11 +336,11 @@ impl Pump {
         let hand_over = self
             .handed
             .front()
-            .is_some_and(|flight| flight.since + self.limits.hand_over_timeout <= now);
+            .is_some_and(|flight| flight.since + self.limits.patience.hand_over <= now);
         let answer = self
             .numbered
             .values()
-            .any(|flight| flight.since + self.limits.ack_timeout <= now);
+            .any(|flight| flight.since + self.limits.patience.ack <= now);
         match (hand_over, answer) {
             (true, _) => Some(Overdue::HandOver),
             (false, true) => Some(Overdue::Answer),

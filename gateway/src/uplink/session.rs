@@ -8,7 +8,7 @@
 use super::carry::Carry;
 use super::gauges;
 use super::health;
-use super::pump::{Overdue, ROTATION, WINDOW_MAX};
+use super::pump::{Overdue, Patience, ROTATION, WINDOW_MAX};
 use super::traffic::{Batch, BrokerLimits, READS, Traffic};
 use crate::Shared;
 use crate::broker::{Reaction, Trouble, explain};
@@ -60,6 +60,7 @@ pub(super) struct Session<'a> {
     pub(super) uplink: &'a Uplink,
     /// `host:port`.
     pub(super) address: String,
+    pub(super) patience: Patience,
 }
 
 /// `poll()` is not cancel-safe: it lives in a future of its own, which is only ever finished or
@@ -130,6 +131,7 @@ impl Session<'_> {
             limits,
             connected,
             state_topic,
+            self.patience,
             reads,
         );
         let up_since = traffic.now();

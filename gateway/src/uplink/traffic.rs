@@ -6,7 +6,7 @@ use super::feed::{BATCH, BATCH_BYTES, Feed, Loaded, Want};
 use super::gauges;
 use super::holds::{Admission, Why};
 use super::lanes::{Head, Scheduler};
-use super::pump::{Answer, Breach, Cargo, Key, Limits, Pump, Refusal};
+use super::pump::{Answer, Breach, Cargo, Key, Limits, Patience, Pump, Refusal};
 use super::suspicion::Lost;
 use crate::config::Uplink;
 use bytes::Bytes;
@@ -91,10 +91,11 @@ impl<'a> Traffic<'a> {
         broker: BrokerLimits,
         connected: Stamp,
         state_topic: String,
+        patience: Patience,
         reads: mpsc::Sender<Batch>,
     ) -> Self {
         let now = carry.now();
-        let limits = Limits::new(uplink.window, broker.receive_maximum);
+        let limits = Limits::new(uplink.window, broker.receive_maximum, patience);
         Self {
             epoch: store.log_id(),
             store,
@@ -382,7 +383,7 @@ impl<'a> Traffic<'a> {
                         return;
                     }
                 }
-                Admission::Parked => {}
+                Admission::Parked => self.carry.suspicion.set_aside(key),
                 Admission::Full => {
                     self.feeds[lane.index()].put_back(loaded);
                     blocked[lane.index()] = true;
@@ -467,11 +468,11 @@ impl<'a> Traffic<'a> {
         true
     }
 
-    /// The connection broke: what was in flight goes again on the next one.
+    /// The connection broke: what was in flight goes again on the next one. Returns whether
+    /// anything was acknowledged on this one.
     pub(super) fn lost(&mut self, denied: bool) -> bool {
         let lost = Lost {
             unanswered: self.pump.unanswered(),
-            progress: self.pump.acknowledged() > 0,
             control_answered: self.control.0 == Control::Answered,
             control_sent: self.control.0 != Control::NotSent,
             denied,
@@ -482,7 +483,7 @@ impl<'a> Traffic<'a> {
             .map(|flight| flight.topic.clone());
         self.carry
             .connection_lost(self.store, &lost, topic.as_deref());
-        lost.progress
+        self.pump.acknowledged() > 0
     }
 }
 

@@ -22,7 +22,7 @@ fn s(seconds: u64) -> Duration {
 }
 
 fn pump(window: u16) -> Pump {
-    Pump::new(Limits::new(window, None))
+    Pump::new(Limits::new(window, None, Patience::default()))
 }
 
 fn acknowledged(answer: Answer) -> Option<Cargo> {
@@ -34,7 +34,8 @@ fn acknowledged(answer: Answer) -> Option<Cargo> {
 
 #[test]
 fn the_window_is_the_smallest_of_wish_bound_and_receive_maximum() {
-    let window = |wish, receive_maximum| Limits::new(wish, receive_maximum).window;
+    let window =
+        |wish, receive_maximum| Limits::new(wish, receive_maximum, Patience::default()).window;
     assert_eq!(window(50, None), 50);
     assert_eq!(window(0, None), 1);
     assert_eq!(window(1_000, None), WINDOW_MAX);
@@ -217,7 +218,7 @@ proptest! {
     /// each connection; the window is kept.
     #[test]
     fn acknowledged_is_only_what_was(window in 1..12_u16, steps in prop::collection::vec(step(), 1..400)) {
-        let limits = Limits { rotation: 64, ..Limits::new(window, None) };
+        let limits = Limits { rotation: 64, ..Limits::new(window, None, Patience::default()) };
         let mut pump = Pump::new(limits);
         // The model: a lane of entries, and a wire that knows which id carries which entry.
         let mut outbox: BTreeSet<u64> = (1..=150).collect();
