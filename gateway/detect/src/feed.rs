@@ -47,6 +47,11 @@ pub enum Placed {
         /// Monotonic time.
         happened_ns: MonotonicNs,
     },
+    /// It does not say when, and nothing speaks against its arrival.
+    Assumed {
+        /// Monotonic time.
+        happened_ns: MonotonicNs,
+    },
     /// Before its arrival; how long is not known.
     Unknown,
 }
@@ -56,9 +61,15 @@ impl Placed {
     #[must_use]
     pub fn happened_ns(self) -> Option<MonotonicNs> {
         match self {
-            Self::At { happened_ns } => Some(happened_ns),
+            Self::At { happened_ns } | Self::Assumed { happened_ns } => Some(happened_ns),
             Self::Unknown => None,
         }
+    }
+
+    /// Whether the event itself says when it happened.
+    #[must_use]
+    pub fn is_stated(self) -> bool {
+        matches!(self, Self::At { .. })
     }
 }
 
@@ -233,7 +244,7 @@ impl PosFeed {
             return if backlog || self.late.is_some() {
                 Placed::Unknown
             } else {
-                Placed::At {
+                Placed::Assumed {
                     happened_ns: arrival_ns,
                 }
             };
@@ -320,7 +331,7 @@ impl PosFeed {
         let (happened_ns, _) = event.span();
         let open = |sale: &SaleReceipt| match sale.state {
             SaleState::Waiting => true,
-            SaleState::Missed if event.placed == Placed::Unknown => {
+            SaleState::Missed if !event.placed.is_stated() => {
                 sale.total.is_some() && sale.total == event.amount
             }
             SaleState::Missed => Window {

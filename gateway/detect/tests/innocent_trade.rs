@@ -62,8 +62,14 @@ struct Shop {
     ticket: u64,
     skew_s: f64,
     policy: ReceiptPolicy,
-    loses_events: bool,
-    delays_events: bool,
+    /// Receipts carry a number.
+    numbers: bool,
+    /// Till events name ticket or order.
+    ids: bool,
+    /// Till events say when they happened.
+    times: bool,
+    /// Most receipts are pictures.
+    pictures: bool,
 }
 
 impl Shop {
@@ -74,15 +80,21 @@ impl Shop {
     }
 
     fn told(&mut self, at_s: f64, event: tillwatch_protocol::pos::PosEvent) {
-        if self.loses_events && self.chance.one_in(100) {
+        if self.chance.one_in(100) {
             return;
         }
-        let late = if self.delays_events && self.chance.one_in(50) {
+        let late = if self.chance.one_in(50) {
             self.chance.between(5.0, 400.0)
         } else {
             self.chance.between(0.0, 0.8)
         };
-        let event = event.said_at(at_s + self.skew_s);
+        let said = event.clone().said_at(at_s + self.skew_s);
+        let event = if self.times { said } else { event };
+        let event = if self.ids {
+            event
+        } else {
+            tillwatch_protocol::pos::PosEvent { ticket_no: None, ..event }
+        };
         self.fact(at_s + late, Fact::Told(Box::new(event)));
     }
 
@@ -121,7 +133,9 @@ impl Shop {
             || (self.policy == ReceiptPolicy::OnRequest && self.chance.one_in(4));
         let lasting = self.chance.between(0.3, 6.0);
         let paper = receipt(kind).number(&ticket).total(total);
-        let paper = if self.chance.one_in(40) { paper.as_picture() } else { paper };
+        let paper = if self.numbers { paper } else { Receipt { number: None, ..paper } };
+        let rarely = if self.pictures { 2 } else { 40 };
+        let paper = if self.chance.one_in(rarely) { paper.as_picture() } else { paper };
         // Some tills report first, some print first, and some take their time in between.
         let report_at = at + self.chance.between(0.0, 12.0);
         let print_at = at + self.chance.between(0.0, 12.0);
@@ -196,6 +210,7 @@ fn watch(shop: &Shop, policy: ReceiptPolicy) -> Stage {
     // What waits in the broker while the feed is away.
     let mut queued: Vec<Box<tillwatch_protocol::pos::PosEvent>> = Vec::new();
     let mut lost_while_printing = false;
+    let mut set_policy = None;
     for ((at_us, _), fact) in &shop.facts {
         #[allow(clippy::cast_precision_loss)]
         let at = *at_us as f64 / 1e6;
@@ -281,16 +296,13 @@ fn watch(shop: &Shop, policy: ReceiptPolicy) -> Stage {
                 }
             }
             Fact::Policy(policy) => {
-                // Settings are kept by head office and come again after a start.
-                if up {
-                    stage.settings(|to| to.receipt_policy = policy);
-                } else {
-                    let mut settings = stage.engine.settings().clone();
-                    settings.receipt_policy = policy;
-                    stage.happen(EventBody::Settings(Box::new(settings)));
-                }
+                // Told at the next start when the box is down.
+                set_policy = Some(policy);
             }
             _ => {}
+        }
+        if up && let Some(policy) = set_policy.take() {
+            stage.settings(|to| to.receipt_policy = policy);
         }
     }
     let end = stage.now_s + 1_200.0;
@@ -372,8 +384,10 @@ fn play(seed: u64, policy: ReceiptPolicy, transactions: u64) -> Stage {
         ticket: 0,
         skew_s: 0.0,
         policy,
-        loses_events: true,
-        delays_events: true,
+        numbers: !seed.is_multiple_of(3),
+        ids: !seed.is_multiple_of(5),
+        times: !seed.is_multiple_of(4),
+        pictures: seed.is_multiple_of(7),
     };
     shop.skew_s = shop.chance.between(-600.0, 600.0);
     for _ in 0..transactions {

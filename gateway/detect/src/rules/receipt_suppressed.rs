@@ -4,7 +4,7 @@ use super::{
     cleared, evidence_of_pos, finding, points, seconds, state_as_snapshot, subject_of_pos,
 };
 use crate::detector::{Context, Cut, Detector, Findings};
-use crate::feed::Placed;
+use crate::feed::{MAX_LAG_NS, Placed};
 use crate::recent::{MEMORY_NS, Paper, TillEvent, Window, ms};
 use crate::waiting::Waiting;
 use serde::{Deserialize, Serialize};
@@ -155,7 +155,7 @@ impl Sales {
         if sale.is_anonymous() {
             return false;
         }
-        let is_free = |id: Seq| self.by_seq.values().all(|other| other.claims != Some(id));
+        let is_free = |id: Seq| self.owner_of(id).is_none();
         let is_own = |paper: &&Paper| {
             sale.first.names(paper)
                 || (sale.window.meets(paper.began_ns, paper.ended_ns)
@@ -180,9 +180,6 @@ impl Sales {
             return false;
         };
         let mut candidates: Vec<&Paper> = context.recent.papers_in(sale.window).collect();
-        if sale.is_anonymous() {
-            return !candidates.is_empty();
-        }
         // By its number wherever it is; else an equal total first; else the nearest.
         candidates.extend(context.recent.papers().filter(|paper| {
             sale.first.names(paper) && !sale.window.meets(paper.began_ns, paper.ended_ns)
@@ -198,6 +195,13 @@ impl Sales {
             )
         });
         let candidates: Vec<Seq> = candidates.into_iter().map(|paper| paper.id).collect();
+        if sale.is_anonymous() {
+            let nearest = candidates.first().copied();
+            if let Some(sale) = self.by_seq.get_mut(&seq) {
+                sale.claims = nearest;
+            }
+            return nearest.is_some();
+        }
         for paper in candidates {
             if tried.contains(&paper) {
                 continue;
@@ -220,7 +224,9 @@ impl Sales {
 
     fn owner_of(&self, paper: Seq) -> Option<Seq> {
         let mut sales = self.by_seq.iter();
-        sales.find(|(_, sale)| sale.claims == Some(paper)).map(|(seq, _)| *seq)
+        // Where nothing has a number, papers are shared.
+        let owner = sales.find(|(_, sale)| sale.claims == Some(paper) && !sale.is_anonymous());
+        owner.map(|(seq, _)| *seq)
     }
 
     /// Takes a paper from a sale to which it belongs less plainly; that one is not judged then.
@@ -267,7 +273,7 @@ impl Sales {
         if context.witnesses.is_absent(printer) || !context.always_printed_since(from_ns) {
             return;
         }
-        let cause = sale.evidence.clone();
+        let (cause, subject) = (sale.evidence.clone(), sale.subject.clone());
         let Some(happened) = sale.first.placed.happened_ns() else {
             let text = "the till's clock and lag are not known yet";
             return out.not_judged(RULE, "pos_lag_unknown", text, cause);
@@ -282,20 +288,33 @@ impl Sales {
             let text = "too much happened to remember all of it";
             return out.not_judged(RULE, "memory_full", text, cause);
         }
+        if !sale.first.placed.is_stated() && self.has_stray_paper(happened, context) {
+            let text = "the till does not say when it was, and there is paper that it may belong to";
+            return out.not_judged(RULE, "pos_lag_unknown", text, cause);
+        }
         if context.tap_is_deaf() {
             let text = "nothing was printed over several payments: is the printer tap deaf?";
             out.not_judged(RULE, "tap_silent", text, cause);
             self.deaf(now, context, out);
             return;
         }
-        sale.state = State::Suppressed;
+        if let Some(sale) = self.by_seq.get_mut(&seq) {
+            sale.state = State::Suppressed;
+        }
         let rules = &context.settings.witness;
         let within = seconds(rules.paper_and_pos_ms);
         let text = format!("a payment was reported and nothing was printed within {within}");
         let contributions = vec![points(RULE, rules.receipt_suppressed_score, text)];
         let mut finding = finding(RULE, KIND, contributions, vec![cause]);
-        finding.subject = sale.subject.clone();
+        finding.subject = subject;
         out.alert(finding);
+    }
+
+    /// Whether paper of the last minutes belongs to no payment at all.
+    fn has_stray_paper(&self, until_ns: MonotonicNs, context: &Context<'_>) -> bool {
+        let lately = Window { from_ns: until_ns.saturating_sub(MAX_LAG_NS), to_ns: until_ns };
+        let claimed = |id: Seq| self.by_seq.values().any(|sale| sale.claims == Some(id));
+        context.recent.papers_in(lately).any(|paper| !claimed(paper.id))
     }
 
     /// The tap is deaf: tells the technician once, and takes back what rests on this silence.

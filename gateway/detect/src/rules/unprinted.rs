@@ -42,11 +42,10 @@ impl Told {
 
     /// Whether it is on paper; `None` when there is paper that cannot be read.
     fn is_printed(&self, context: &Context<'_>) -> Option<bool> {
-        if context
-            .recent
-            .papers()
-            .any(|paper| self.is_on(paper) && self.event.names(paper))
-        {
+        // An event that does not say when it happened may belong to any paper of the last minutes.
+        let any_time = !self.event.placed.is_stated();
+        let mut papers = context.recent.papers();
+        if papers.any(|paper| self.is_on(paper) && (any_time || self.event.names(paper))) {
             return Some(true);
         }
         let mut unreadable = false;

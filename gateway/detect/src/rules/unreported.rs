@@ -2,7 +2,7 @@
 
 use super::{cleared, evidence_of_paper, finding, points, seconds, state_as_snapshot};
 use crate::detector::{Context, Cut, Detector, Findings};
-use crate::feed::{MAX_LAG_NS, Placed};
+use crate::feed::MAX_LAG_NS;
 use crate::recent::{Paper, TillEvent, TillWord, Window};
 use crate::waiting::Waiting;
 use serde::{Deserialize, Serialize};
@@ -104,7 +104,8 @@ impl Printed {
     fn may_be_explained_by(&self, event: &TillEvent) -> bool {
         self.is_explained_by(event)
             || (self.which.is_told_by(event)
-                && event.placed == Placed::Unknown
+                && !event.placed.is_stated()
+                && self.window.from_ns <= event.stamp.monotonic_ns
                 && event.stamp.monotonic_ns <= self.window.to_ns.saturating_add(MAX_LAG_NS))
     }
 }
@@ -343,7 +344,10 @@ impl Detector for Unreported {
             }
         }
         if cut == Cut::Boot {
-            self.state.found.clear();
+            // A loss of the feed or a till event with its number can still take it back.
+            for found in &mut self.state.found {
+                found.window = Window { from_ns: MonotonicNs::MAX, to_ns: 0 };
+            }
         }
     }
 }
