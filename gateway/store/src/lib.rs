@@ -40,6 +40,11 @@ mod snapshot;
 mod store;
 mod usage;
 
+#[cfg(test)]
+mod model_tests;
+#[cfg(test)]
+mod sim_disk;
+
 pub use error::{AppendError, ErrorKind, StoreError};
 pub use index::{AlertFilter, AlertRow, Delivery, Index};
 pub use log::{Damage, Scan, SeqRange, Urgency};

@@ -399,6 +399,11 @@ impl Store {
         }
     }
 
+    #[cfg(test)]
+    pub(crate) fn inner_log(&self) -> &Arc<log::LogInner> {
+        &self.inner.log.inner
+    }
+
     /// Writes what waits, saves the outbox's state, and ends the threads; also for all clones.
     pub fn close(self) {
         self.inner.close();

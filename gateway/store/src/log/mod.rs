@@ -157,6 +157,7 @@ impl Log {
             current: recovered.current,
             group: Vec::new(),
             failures: 0,
+            last_try: false,
         };
         let log = Log { inner, writer: Mutex::new(None), pending_writer: Mutex::new(Some(writer)) };
         Ok((log, recovered.opened))

@@ -30,7 +30,9 @@ pub(crate) struct Writer {
     pub(crate) log: Arc<LogInner>,
     pub(crate) current: Option<Current>,
     pub(crate) group: Vec<u8>,
+    /// Failures in a row.
     pub(crate) failures: u32,
+    pub(crate) last_try: bool,
 }
 
 impl Writer {
@@ -102,7 +104,8 @@ impl Writer {
                     tracing::error!(%error, failures = self.failures, "the log cannot be written");
                     if self.failures > 1 {
                         self.log.set_state(LogState::Broken { why: error.to_string() });
-                        if self.pause() {
+                        // After closing there is one more try, on a new segment.
+                        if self.pause() && std::mem::replace(&mut self.last_try, true) {
                             return false;
                         }
                     }
