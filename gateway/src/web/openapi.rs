@@ -1,0 +1,50 @@
+//! The contract: the OpenAPI document of everything that is answered here.
+
+use super::{alerts, events, live, metrics, pos, problem, quarantine, status, view};
+use axum::Json;
+use utoipa::OpenApi;
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Tillwatch",
+        description = "What one cash register saw. Errors are problem documents (RFC 9457). Money is in whole units of the currency; times are RFC 3339 in UTC."
+    ),
+    paths(
+        events::recent,
+        events::events,
+        events::range,
+        events::receipts,
+        alerts::list,
+        alerts::pending,
+        alerts::one,
+        alerts::review,
+        live::live,
+        pos::post,
+        status::status,
+        status::healthz,
+        status::readyz,
+        quarantine::list,
+        metrics::render,
+        document
+    ),
+    components(schemas(problem::Problem, view::Item)),
+    tags(
+        (name = "events", description = "what happened"),
+        (name = "alerts", description = "what somebody should look at"),
+        (name = "status", description = "what works and what does not")
+    )
+)]
+struct Contract;
+
+/// The document.
+#[must_use]
+pub fn contract() -> utoipa::openapi::OpenApi {
+    Contract::openapi()
+}
+
+/// This document.
+#[utoipa::path(get, path = "/api/openapi.json", tag = "status", responses((status = 200, description = "OpenAPI", body = serde_json::Value)))]
+pub async fn document() -> Json<utoipa::openapi::OpenApi> {
+    Json(contract())
+}
