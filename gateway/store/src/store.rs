@@ -60,8 +60,8 @@ struct Inner {
     keeper_thread: Mutex<Option<JoinHandle<()>>>,
     closed: AtomicBool,
     log_budget_bytes: u64,
-    // Last: the lock is given back when everything else is done.
-    _lock: File,
+    /// Given back when everything else is done.
+    lock: File,
 }
 
 impl Store {
@@ -182,7 +182,7 @@ impl Store {
             keeper_thread: Mutex::new(Some(keeper_thread)),
             closed: AtomicBool::new(false),
             log_budget_bytes: options.log_budget_bytes,
-            _lock: lock,
+            lock,
         };
         Ok((Store { inner: Arc::new(inner) }, opened))
     }
@@ -433,6 +433,10 @@ impl Inner {
         }
         self.index.close();
         self.quarantine.close();
+        // By name: a child process that is being started may hold a copy of the handle a little.
+        if let Err(error) = self.lock.unlock() {
+            tracing::warn!(%error, "data directory not unlocked");
+        }
     }
 }
 
