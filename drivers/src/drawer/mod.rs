@@ -7,6 +7,8 @@
 //! drawers and is configured.
 
 pub mod debounce;
+#[cfg(feature = "std")]
+pub mod fifo;
 #[cfg(feature = "gpiocdev")]
 pub mod gpiocdev;
 #[cfg(feature = "std")]

@@ -1,0 +1,377 @@
+//! The one task that owns all detector state: every event is appended to the log, judged, and
+//! what follows from it is appended too. It never waits for the disk.
+//!
+//! What survives a power cut: an event is durable when its group is. Its alert and the message
+//! for head office are appended together, all or none, and asked for at once, so one `fdatasync`
+//! covers edge, alert and message. A cut between event and alert loses nothing: [`restore`]
+//! judges the event again from the log, and alert ids depend on log positions only.
+
+mod outcome;
+mod poison;
+mod redelivery;
+pub mod restore;
+
+use crate::intake::{Incoming, Lanes, Taken};
+use crate::{Shared, live};
+use outcome::Messages;
+use redelivery::Redelivery;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use tillwatch_detect::{Engine, Outcome};
+use tillwatch_protocol::pos::PosFlag;
+use tillwatch_protocol::{Event, EventBody, Record, Seq, Stamp};
+use tillwatch_store::{AppendError, StoreError, Urgency};
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, MissedTickBehavior};
+use tokio_util::sync::CancellationToken;
+
+/// A tick travels through pipeline and store this often, so that an idle night is alive and a
+/// hang is not. Less than half of the unit's `WatchdogSec=60`.
+pub const HEARTBEAT: Duration = Duration::from_secs(20);
+/// Detector state is saved after this many events …
+const SNAPSHOT_EVENTS: u64 = 10_000;
+/// … or this much time with at least one event.
+const SNAPSHOT_EVERY: Duration = Duration::from_secs(300);
+
+/// Why the pipeline had to stop.
+#[derive(Debug, thiserror::Error)]
+pub enum PipelineError {
+    /// The log refuses records for good.
+    #[error("the log cannot take records any more: {0}")]
+    Append(#[from] AppendError),
+    /// The log cannot be read back.
+    #[error("the log cannot be read: {0}")]
+    Store(#[from] StoreError),
+    /// Detector state cannot be written.
+    #[error("the detectors' state cannot be saved: {0}")]
+    Snapshot(String),
+}
+
+/// The pipeline, restored and ready to run.
+pub struct Pipeline {
+    shared: Shared,
+    engine: Engine,
+    messages: Messages,
+    redelivery: Redelivery,
+    live: mpsc::Sender<live::LiveItem>,
+    outcomes: Vec<Outcome>,
+    snapshot: SnapshotState,
+}
+
+struct SnapshotState {
+    events: u64,
+    at: Instant,
+    running: Option<tokio::task::JoinHandle<()>>,
+    /// The log would like to recycle what only a replay still needs.
+    wanted: watch::Receiver<Seq>,
+}
+
+impl Pipeline {
+    /// Takes a restored engine. Records that `restore` found missing are appended by the first
+    /// thing that [`Self::run`] does.
+    #[must_use]
+    pub fn new(shared: Shared, restored: restore::Restored) -> Self {
+        let messages = Messages::new(&shared);
+        let live = live::publisher(shared.store.clone(), shared.live.clone());
+        Self {
+            engine: restored.engine,
+            outcomes: restored.missing,
+            messages,
+            redelivery: Redelivery::new(shared.store.clone()),
+            live,
+            snapshot: SnapshotState {
+                events: 0,
+                at: Instant::now(),
+                running: None,
+                wanted: shared.store.snapshot_wanted(),
+            },
+            shared,
+        }
+    }
+
+    /// Runs until `shutdown`; then takes what already waits in the lanes, saves the detectors'
+    /// state and returns.
+    ///
+    /// # Errors
+    /// [`PipelineError`] when the log takes or gives no records any more.
+    pub async fn run(mut self, mut lanes: Lanes, shutdown: CancellationToken) -> Result<(), PipelineError> {
+        let stamp = self.shared.clock.stamp();
+        self.conclude(stamp).await?;
+        self.start().await?;
+        let mut heartbeat = tokio::time::interval(HEARTBEAT);
+        heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut config = self.shared.config.clone();
+        loop {
+            let due = self.due();
+            tokio::select! {
+                biased;
+                () = shutdown.cancelled() => break,
+                Some(incoming) = lanes.witnesses.recv() => self.take(incoming).await?,
+                () = tokio::time::sleep_until(due) => self.tick().await?,
+                _ = heartbeat.tick() => self.heartbeat().await?,
+                Ok(()) = config.changed() => self.settings().await?,
+                Some(incoming) = lanes.bulk.recv() => self.take(incoming).await?,
+            }
+            self.maybe_snapshot()?;
+        }
+        lanes.witnesses.close();
+        lanes.bulk.close();
+        while let Some(incoming) = lanes.witnesses.recv().await {
+            self.take(incoming).await?;
+        }
+        while let Some(incoming) = lanes.bulk.recv().await {
+            self.take(incoming).await?;
+        }
+        self.stop().await
+    }
+
+    async fn start(&mut self) -> Result<(), PipelineError> {
+        let identity = &self.shared.identity;
+        let started = EventBody::Started {
+            version: env!("CARGO_PKG_VERSION").into(),
+            store: identity.store.clone(),
+            register: identity.register.clone(),
+            demo: identity.demo,
+        };
+        let stamp = self.shared.clock.stamp();
+        self.event(stamp, started).await?;
+        self.settings().await?;
+        self.shared.health.accepting.store(true, Ordering::Release);
+        Ok(())
+    }
+
+    async fn stop(mut self) -> Result<(), PipelineError> {
+        let stamp = self.shared.clock.stamp();
+        let reason = "stopped in order".to_owned();
+        let seq = self.event(stamp, EventBody::Stopped { reason }).await?;
+        if let Some(running) = self.snapshot.running.take() {
+            // Its result was logged by the task itself.
+            let _ = running.await;
+        }
+        self.shared.store.durable_through(seq).await?;
+        self.save_snapshot()?;
+        if let Some(running) = self.snapshot.running.take() {
+            let _ = running.await;
+        }
+        Ok(())
+    }
+
+    /// Settings that differ from those in force become an event, so that a replay judges alike.
+    async fn settings(&mut self) -> Result<(), PipelineError> {
+        let config = self.shared.config.borrow().clone();
+        // Checked when it was loaded.
+        let Ok(settings) = config.detection_settings() else { return Ok(()) };
+        self.messages.minor_digits = settings.minor_digits;
+        if *self.engine.settings() != settings {
+            let stamp = self.shared.clock.stamp();
+            self.event(stamp, EventBody::Settings(Box::new(settings))).await?;
+        }
+        Ok(())
+    }
+
+    /// When the detectors want to be asked again.
+    fn due(&self) -> Instant {
+        match self.engine.deadline() {
+            Some(deadline) => {
+                let wait = deadline.saturating_sub(crate::clock::monotonic_ns());
+                Instant::now() + Duration::from_nanos(wait)
+            }
+            None => Instant::now() + Duration::from_secs(3_600),
+        }
+    }
+
+    async fn tick(&mut self) -> Result<(), PipelineError> {
+        let stamp = self.shared.clock.stamp();
+        self.event(stamp, EventBody::Tick).await.map(drop)
+    }
+
+    async fn heartbeat(&mut self) -> Result<(), PipelineError> {
+        let stamp = self.shared.clock.stamp();
+        let seq = self.event(stamp, EventBody::Tick).await?;
+        let store = self.shared.store.clone();
+        tokio::spawn(async move {
+            if store.durable_through(seq).await.is_ok() {
+                // Outside systemd there is nobody to tell.
+                let _ = sd_notify::notify(&[sd_notify::NotifyState::Watchdog]);
+            }
+        });
+        Ok(())
+    }
+
+    async fn take(&mut self, incoming: Incoming) -> Result<(), PipelineError> {
+        let Incoming { stamp, mut body, answer } = incoming;
+        let taken = match &mut body {
+            EventBody::Pos(event) => match self.redelivery.seen(event, &stamp) {
+                redelivery::Seen::Again(seq) => {
+                    metrics::counter!("pos_events_redelivered_total").increment(1);
+                    Some(Taken::Again(seq))
+                }
+                redelivery::Seen::IdReused => {
+                    event.flags.push(PosFlag::IdReused);
+                    None
+                }
+                redelivery::Seen::New => None,
+            },
+            _ => None,
+        };
+        let taken = match taken {
+            Some(again) => again,
+            None => Taken::New(self.event(stamp, body).await?),
+        };
+        if let Some(answer) = answer {
+            // A source that went away does not want to know.
+            let _ = answer.send(taken);
+        }
+        Ok(())
+    }
+
+    /// Appends one event, judges it, appends what follows.
+    async fn event(&mut self, stamp: Stamp, body: EventBody) -> Result<Seq, PipelineError> {
+        let mut event = Event { seq: Seq(0), stamp, body };
+        let mut records = vec![Record::Event(event)];
+        if let Record::Event(Event { body: EventBody::Review(review), .. }) = &records[0] {
+            let review = review.clone();
+            self.append_review(&mut records, &review, stamp).await?;
+        } else {
+            self.append(&records).await?;
+        }
+        let Some(Record::Event(appended)) = records.into_iter().next() else { return Ok(Seq(0)) };
+        event = appended;
+        event.seq = self.messages.last_event;
+        if let EventBody::Pos(pos) = &event.body {
+            self.redelivery.remember(pos, &stamp, event.seq);
+            self.shared.health.pos_events.fetch_add(1, Ordering::Relaxed);
+            metrics::counter!("pos_events_total").increment(1);
+        }
+        let seq = event.seq;
+        self.engine.on_event(&event, &mut self.outcomes);
+        self.snapshot.events += 1;
+        self.publish(seq, Record::Event(event));
+        if !self.outcomes.is_empty() {
+            self.conclude(stamp).await?;
+        }
+        Ok(seq)
+    }
+
+    async fn append(&mut self, records: &[Record]) -> Result<(), PipelineError> {
+        loop {
+            match self.shared.store.append(records, Urgency::Normal) {
+                Ok(range) => {
+                    self.messages.last_event = range.first;
+                    return Ok(());
+                }
+                Err(AppendError::Full { .. }) => self.shared.store.room().await,
+                Err(other) => return Err(other.into()),
+            }
+        }
+    }
+
+    /// A verdict and its message to head office, all or none.
+    async fn append_review(
+        &mut self,
+        records: &mut [Record],
+        review: &tillwatch_protocol::Review,
+        stamp: Stamp,
+    ) -> Result<(), PipelineError> {
+        loop {
+            let event = records[0].clone();
+            let messages = &self.messages;
+            let appended = self.shared.store.append_with(Urgency::Now, |numbers| {
+                vec![event, messages.review(review, stamp, numbers)]
+            });
+            match appended {
+                Ok(range) => {
+                    self.messages.last_event = range.first;
+                    return Ok(());
+                }
+                Err(AppendError::Full { .. }) => self.shared.store.room().await,
+                Err(other) => return Err(other.into()),
+            }
+        }
+    }
+
+    /// Appends what the detectors concluded, with the messages for head office, all or none.
+    async fn conclude(&mut self, stamp: Stamp) -> Result<(), PipelineError> {
+        if self.outcomes.is_empty() {
+            return Ok(());
+        }
+        let outcomes = std::mem::take(&mut self.outcomes);
+        for outcome in &outcomes {
+            self.messages.count(outcome, &self.shared);
+        }
+        let urgency = if outcomes.iter().any(|o| matches!(o, Outcome::Alert(_))) {
+            Urgency::Now
+        } else {
+            Urgency::Normal
+        };
+        let errors = self.messages.errors_to_send(&outcomes);
+        let mut with_messages = true;
+        let (first, records) = loop {
+            let mut kept = Vec::new();
+            let messages = &self.messages;
+            let appended = self.shared.store.append_with(urgency, |numbers| {
+                let records = messages.records(&outcomes, &errors, stamp, numbers, with_messages);
+                kept.clone_from(&records);
+                records
+            });
+            match appended {
+                Ok(range) => break (range.first, kept),
+                Err(AppendError::Full { .. }) => self.shared.store.room().await,
+                Err(AppendError::OutboxFull { lane }) if with_messages => {
+                    // The alert is kept here and shown here; head office misses it, and is told.
+                    tracing::error!(lane = lane.word(), "the outbox is full: an alert stays local");
+                    metrics::counter!("outbox_refused_total", "lane" => lane.word()).increment(1);
+                    with_messages = false;
+                }
+                Err(other) => return Err(other.into()),
+            }
+        };
+        for (offset, record) in (0..).zip(records) {
+            if !matches!(record, Record::Outbox(_)) {
+                self.publish(Seq(first.0 + offset), record);
+            }
+        }
+        self.outcomes = outcomes;
+        self.outcomes.clear();
+        Ok(())
+    }
+
+    fn publish(&self, seq: Seq, record: Record) {
+        if self.shared.live.receiver_count() == 0 || !live::is_shown(&record) {
+            return;
+        }
+        let item = live::LiveItem { seq, record: Arc::new(record) };
+        if self.live.try_send(item).is_err() {
+            metrics::counter!("live_items_dropped_total").increment(1);
+        }
+    }
+
+    fn maybe_snapshot(&mut self) -> Result<(), PipelineError> {
+        if self.snapshot.running.as_ref().is_some_and(|task| !task.is_finished()) {
+            return Ok(());
+        }
+        let often = self.snapshot.events >= SNAPSHOT_EVENTS;
+        let old = self.snapshot.events > 0 && self.snapshot.at.elapsed() >= SNAPSHOT_EVERY;
+        if often || old || self.snapshot.wanted.has_changed().unwrap_or(false) {
+            self.save_snapshot()?;
+        }
+        Ok(())
+    }
+
+    /// Everything appended so far is judged: the state covers the log up to its last record.
+    fn save_snapshot(&mut self) -> Result<(), PipelineError> {
+        let through = self.shared.store.last_seq();
+        let bytes = self.engine.snapshot().map_err(|why| PipelineError::Snapshot(why.to_string()))?;
+        let store = self.shared.store.clone();
+        self.snapshot.events = 0;
+        self.snapshot.at = Instant::now();
+        self.snapshot.wanted.mark_unchanged();
+        self.snapshot.running = Some(tokio::task::spawn_blocking(move || {
+            if let Err(why) = store.save_snapshot(through, &bytes) {
+                tracing::error!(%why, "the detectors' state was not saved; a restart replays more of the log");
+            }
+        }));
+        Ok(())
+    }
+}

@@ -1,0 +1,184 @@
+//! From what the detectors concluded to records and messages for head office.
+
+use crate::{Identity, Shared};
+use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use tillwatch_detect::Outcome;
+use tillwatch_protocol::lane::Envelope;
+use tillwatch_protocol::topics::Upstream;
+use tillwatch_protocol::{Alert, Lane, LogId, Notice, Record, Review, Seq, Stamp};
+use tillwatch_store::Numbers;
+
+/// The same notice goes to head office once in this many nanoseconds.
+const NOTICE_EVERY_NS: u64 = 600 * tillwatch_protocol::time::SECOND_NS;
+/// Codes of notices whose last sending is remembered; codes are few and fixed.
+const NOTICE_CODES: usize = 256;
+
+/// Builds the messages of one register.
+pub struct Messages {
+    identity: Arc<Identity>,
+    topics: Upstream,
+    epoch: LogId,
+    sent_notices: BTreeMap<String, u64>,
+    /// Decimals of the currency.
+    pub minor_digits: u8,
+    /// Position of the event that was appended last.
+    pub last_event: Seq,
+}
+
+impl Messages {
+    pub fn new(shared: &Shared) -> Self {
+        let identity = shared.identity.clone();
+        Self {
+            topics: Upstream::new(identity.store.clone(), identity.register.clone()),
+            epoch: shared.store.log_id(),
+            identity,
+            sent_notices: BTreeMap::new(),
+            minor_digits: 2,
+            last_event: Seq(0),
+        }
+    }
+
+    fn entry(&self, lane: Lane, topic: String, body: Map<String, Value>, stamp: Stamp, numbers: &mut Numbers) -> Record {
+        let envelope = Envelope {
+            store: &self.identity.store,
+            register: &self.identity.register,
+            epoch: self.epoch,
+            lane,
+            lane_seq: numbers.next(lane),
+            stamp,
+        };
+        Record::Outbox(envelope.entry(topic, body))
+    }
+
+    /// A verdict given at the register.
+    pub fn review(&self, review: &Review, stamp: Stamp, numbers: &mut Numbers) -> Record {
+        let body = json!({
+            "alert_id": review.alert_id, "verdict": review.verdict,
+            "note": review.note, "reviewer": review.reviewer,
+        });
+        self.entry(Lane::Urgent, self.topics.reviews(), object(body), stamp, numbers)
+    }
+
+    /// Which of the outcomes are notices that head office has not just been told.
+    pub fn errors_to_send(&mut self, outcomes: &[Outcome]) -> Vec<usize> {
+        let mut send = Vec::new();
+        for (index, outcome) in outcomes.iter().enumerate() {
+            let Outcome::Notice(notice) = outcome else { continue };
+            let now = notice.stamp.monotonic_ns;
+            let last = self.sent_notices.get(notice.code.as_ref());
+            if last.is_some_and(|last| now.saturating_sub(*last) < NOTICE_EVERY_NS && now >= *last) {
+                metrics::counter!("notices_not_sent_total").increment(1);
+                continue;
+            }
+            if self.sent_notices.len() < NOTICE_CODES || self.sent_notices.contains_key(notice.code.as_ref()) {
+                self.sent_notices.insert(notice.code.clone().into_owned(), now);
+            }
+            send.push(index);
+        }
+        send
+    }
+
+    /// Records for the log: every outcome, and behind each its message.
+    pub fn records(
+        &self,
+        outcomes: &[Outcome],
+        errors: &[usize],
+        stamp: Stamp,
+        numbers: &mut Numbers,
+        with_messages: bool,
+    ) -> Vec<Record> {
+        let mut records = Vec::with_capacity(outcomes.len() * 2);
+        for (index, outcome) in outcomes.iter().enumerate() {
+            match outcome {
+                Outcome::Alert(alert) => {
+                    records.push(Record::Alert(alert.clone()));
+                    if with_messages {
+                        let body = self.alert_body(alert);
+                        records.push(self.entry(Lane::Urgent, self.topics.alerts(), body, stamp, numbers));
+                    }
+                }
+                Outcome::Finding(finding) => records.push(Record::Finding(finding.clone())),
+                Outcome::NotJudged(not_judged) => records.push(Record::NotJudged(not_judged.clone())),
+                Outcome::Notice(notice) => {
+                    records.push(Record::Notice(notice.clone()));
+                    if with_messages && errors.contains(&index) {
+                        let body = error_body(notice);
+                        records.push(self.entry(Lane::Urgent, self.topics.errors(), body, stamp, numbers));
+                    }
+                }
+            }
+        }
+        records
+    }
+
+    fn alert_body(&self, alert: &Alert) -> Map<String, Value> {
+        let subject = &alert.subject;
+        let events: Vec<Value> = alert
+            .evidence
+            .iter()
+            .map(|e| json!({"seq": e.seq, "at": e.stamp.to_rfc3339(), "what": e.what}))
+            .collect();
+        let (state, reason) = match &alert.state {
+            tillwatch_protocol::alert::AlertState::Open => ("open", None),
+            tillwatch_protocol::alert::AlertState::Cleared { reason } => ("cleared", Some(reason)),
+        };
+        object(json!({
+            "alert_id": alert.alert_id, "revision": alert.revision,
+            "state": state, "cleared_because": reason,
+            "rule": alert.rule, "kind": alert.kind,
+            "score": alert.score, "severity": alert.severity,
+            "contributions": alert.contributions,
+            "events": events,
+            "happened_at": alert.stamp.to_rfc3339(),
+            "event_id": subject.event_id, "order_id": subject.order_id, "ticket_no": subject.ticket_no,
+            "staff_id": subject.staff_id, "staff_alerts_today": subject.staff_alerts_today,
+            "amount_minor": subject.amount, "original_amount_minor": subject.original_amount,
+            "pos_timestamp": subject.pos_time_us.map(tillwatch_protocol::time::rfc3339),
+            "clip": Value::Null, "still": Value::Null,
+            "text": alert.text_block(self.minor_digits),
+            "demo": self.identity.demo,
+            "durable": true,
+        }))
+    }
+
+    /// Counts an outcome in health and metrics.
+    pub fn count(&self, outcome: &Outcome, shared: &Shared) {
+        match outcome {
+            Outcome::Alert(alert) => {
+                metrics::histogram!("risk_score_histogram").record(f64::from(alert.score.milli()) / 1000.0);
+                if alert.revision == 1 {
+                    shared.health.alerts.fetch_add(1, Ordering::Relaxed);
+                    metrics::counter!("alerts_triggered_total").increment(1);
+                } else {
+                    metrics::counter!("alerts_revised_total").increment(1);
+                }
+            }
+            Outcome::Finding(finding) => {
+                metrics::histogram!("risk_score_histogram").record(f64::from(finding.score.milli()) / 1000.0);
+                metrics::counter!("findings_total", "rule" => finding.rule.as_str().to_owned()).increment(1);
+            }
+            Outcome::NotJudged(not_judged) => {
+                let rule = not_judged.rule.as_str().to_owned();
+                let reason = not_judged.reason.clone().into_owned();
+                metrics::counter!("not_judged_total", "rule" => rule, "reason" => reason).increment(1);
+            }
+            Outcome::Notice(notice) => {
+                metrics::counter!("notices_total", "code" => notice.code.clone().into_owned()).increment(1);
+            }
+        }
+    }
+}
+
+fn error_body(notice: &Notice) -> Map<String, Value> {
+    object(json!({"code": notice.code, "text": notice.text, "happened_at": notice.stamp.to_rfc3339()}))
+}
+
+fn object(value: Value) -> Map<String, Value> {
+    match value {
+        Value::Object(map) => map,
+        _ => Map::new(),
+    }
+}

@@ -1,0 +1,353 @@
+//! Wires the parts of a gateway together and takes them down again in order.
+
+use crate::clock::Clocks;
+use crate::config::{Config, Layers};
+use crate::health::{Health, PartState, part};
+use crate::pipeline::{Pipeline, PipelineError, restore};
+use crate::sources::device::Stop;
+use crate::sources::{drawer, pos_mqtt, printer};
+use crate::{Identity, Shared, broker, console, intake, live, terminal, uplink, web};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+use tillwatch_protocol::{EventBody, Notice, RegisterId, StoreCode, Witness, WitnessState};
+use tillwatch_store::{OutboxLimits, Store, StoreError, StoreOptions};
+use tokio::net::TcpListener;
+use tokio::sync::{broadcast, watch};
+use tokio_util::sync::CancellationToken;
+
+/// After a stop was asked for, everything in memory gets this long to reach the disk.
+const STOP_LIMIT: Duration = Duration::from_secs(20);
+/// The state file for commands that find no daemon is written this often.
+const STATE_EVERY: Duration = Duration::from_secs(10);
+
+/// Why a gateway cannot start, or had to stop.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The data directory cannot be used.
+    #[error("the data in {dir} cannot be used: {why}")]
+    Store {
+        /// Which directory.
+        dir: PathBuf,
+        /// Why.
+        #[source]
+        why: StoreError,
+    },
+    /// Another daemon has the data.
+    #[error("another tillwatch (pid {pid}) is using {dir}; stop it first, or choose another --data")]
+    Locked {
+        /// Which directory.
+        dir: PathBuf,
+        /// The other daemon.
+        pid: u32,
+    },
+    /// An address is taken or not ours.
+    #[error("cannot listen on {address}: {why}; choose another address or stop who uses it")]
+    Listen {
+        /// The address.
+        address: String,
+        /// What the system said.
+        why: std::io::Error,
+    },
+    /// A device is named in a way that no device can be.
+    #[error(transparent)]
+    Device(#[from] tillwatch_drivers::DriverError),
+    /// No more threads.
+    #[error("cannot start the {thread} thread: {why}")]
+    Thread {
+        /// Which.
+        thread: &'static str,
+        /// What the system said.
+        why: std::io::Error,
+    },
+    /// The configuration.
+    #[error(transparent)]
+    Config(#[from] crate::config::Invalid),
+    /// The pipeline ended.
+    #[error(transparent)]
+    Pipeline(#[from] PipelineError),
+    /// A part panicked.
+    #[error("the {part} ended unexpectedly: {why}")]
+    Task {
+        /// Which.
+        part: &'static str,
+        /// The panic.
+        why: String,
+    },
+}
+
+impl RunError {
+    /// Whether the configuration or the way of starting is to blame (exit code 2).
+    #[must_use]
+    pub fn is_usage(&self) -> bool {
+        matches!(self, Self::Locked { .. } | Self::Device(_) | Self::Config(_) | Self::Listen { .. })
+    }
+}
+
+/// Devices that are not the configured ones: the demo brings its own.
+#[derive(Default)]
+pub struct Devices {
+    /// The drawer's lines, and whether the kick line is among them.
+    pub drawer: Option<(drawer::OpenLines, bool)>,
+}
+
+/// What a started gateway tells its starter.
+pub struct Started {
+    /// Where page and API listen.
+    pub web: std::net::SocketAddr,
+    /// Shared parts, for the terminal.
+    pub shared: Shared,
+}
+
+/// The path of the control socket: `/run/tillwatch` when systemd made it for us, else below the
+/// data directory.
+#[must_use]
+pub fn control_socket(config: &Config) -> PathBuf {
+    let run = Path::new("/run/tillwatch");
+    if config.data == Path::new("/var/lib/tillwatch") && run.is_dir() {
+        run.join("control.sock")
+    } else {
+        config.data.join("control.sock")
+    }
+}
+
+fn identity(config: &Config, demo: bool) -> Result<Identity, crate::config::Invalid> {
+    let named = |key: &'static str| {
+        move |why: tillwatch_protocol::ids::NameError| crate::config::Invalid {
+            key: key.to_owned(),
+            why: why.to_string(),
+        }
+    };
+    let store = match &config.store_code {
+        Some(code) => code.clone(),
+        None => StoreCode::new("S01").map_err(named("store_code"))?,
+    };
+    let register = match &config.register_id {
+        Some(id) => id.clone(),
+        None => RegisterId::new("reg_01").map_err(named("register_id"))?,
+    };
+    Ok(Identity { store, register, demo })
+}
+
+fn open_store(config: &Config) -> Result<(Store, Vec<String>), RunError> {
+    let mut options = StoreOptions {
+        log_budget_bytes: u64::from(config.storage.log_mib) << 20,
+        quarantine_budget_bytes: u64::from(config.storage.quarantine_mib) << 20,
+        ..StoreOptions::default()
+    };
+    options.outbox = OutboxLimits {
+        max_entries: u64::from(config.storage.outbox_max),
+        ..options.outbox
+    };
+    let opened = Store::open(&config.data, options);
+    match opened {
+        Ok((store, opened)) => Ok((store, opened.notices)),
+        Err(StoreError::Locked { pid, .. }) => Err(RunError::Locked { dir: config.data.clone(), pid }),
+        Err(why) => Err(RunError::Store { dir: config.data.clone(), why }),
+    }
+}
+
+/// Runs a gateway until `shutdown`. `started` is called once everything is up.
+///
+/// # Errors
+/// [`RunError`] when it cannot start, or when a part that it cannot live without ends.
+pub async fn run(
+    layers: Layers,
+    demo: bool,
+    devices: Devices,
+    shutdown: CancellationToken,
+    reload: watch::Receiver<Arc<Config>>,
+    started: impl FnOnce(Started),
+) -> Result<(), RunError> {
+    let config = Arc::new(layers.config().clone());
+    broker::install_crypto();
+    let identity = Arc::new(identity(&config, demo)?);
+    let listener = listen(config.web.listen).await?;
+    let address = listener.local_addr().unwrap_or(config.web.listen);
+    let (store, notices) = {
+        let config = config.clone();
+        tokio::task::spawn_blocking(move || open_store(&config))
+            .await
+            .map_err(|why| RunError::Task { part: "store", why: why.to_string() })??
+    };
+    let restored = {
+        let (store, data) = (store.clone(), config.data.clone());
+        tokio::task::spawn_blocking(move || restore::restore(&store, &data))
+            .await
+            .map_err(|why| RunError::Task { part: "replay", why: why.to_string() })??
+    };
+    tracing::info!(
+        from = restored.from.0,
+        replayed = restored.replayed,
+        missing = restored.missing.len(),
+        "the log is replayed"
+    );
+    let (intake, lanes) = intake::lanes();
+    let (live_sender, _) = broadcast::channel(live::LIVE_BACKLOG);
+    let shared = Shared {
+        config: reload,
+        identity,
+        clock: Clocks::new(store.boot_ordinal()),
+        store: store.clone(),
+        health: Arc::new(Health::default()),
+        intake,
+        live: live_sender,
+    };
+    let parts = CancellationToken::new();
+    let pipeline_stop = CancellationToken::new();
+    let pipeline = Pipeline::new(shared.clone(), restored);
+    let mut pipeline = tokio::spawn(pipeline.run(lanes, pipeline_stop.clone()));
+
+    report_opening(&shared, notices).await;
+    let stop = Stop::default();
+    let threads = start_devices(&shared, &config, devices, &stop).await?;
+    let pos = pos_mqtt::start(shared.clone(), parts.clone());
+    let uplink = uplink::start(shared.clone(), parts.clone());
+    let servers = start_servers(&shared, &config, listener, &parts).await?;
+    let housekeeping = tokio::spawn(housekeeping(shared.clone(), config.data.clone(), parts.clone()));
+
+    // Outside systemd there is nobody to tell.
+    let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
+    started(Started { web: address, shared: shared.clone() });
+
+    let ended = tokio::select! {
+        () = shutdown.cancelled() => None,
+        ended = &mut pipeline => Some(ended),
+    };
+    let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
+    // Sources first, so that nothing more comes in; then the pipeline, which empties its lanes;
+    // then those who send and show.
+    stop.stop();
+    parts.cancel();
+    let stopping = async {
+        for task in [pos, uplink, housekeeping].into_iter().chain(servers) {
+            // A part that panicked has said so.
+            let _ = task.await;
+        }
+        let joined = tokio::task::spawn_blocking(move || {
+            for thread in threads {
+                let _ = thread.join();
+            }
+        });
+        let _ = joined.await;
+        pipeline_stop.cancel();
+        match ended {
+            Some(ended) => ended,
+            None => pipeline.await,
+        }
+    };
+    let result = match tokio::time::timeout(STOP_LIMIT, stopping).await {
+        Ok(Ok(result)) => result.map_err(RunError::from),
+        Ok(Err(why)) => Err(RunError::Task { part: "pipeline", why: why.to_string() }),
+        Err(_) => {
+            tracing::warn!("not everything stopped within {STOP_LIMIT:?}; what was accepted is on disk");
+            Ok(())
+        }
+    };
+    let waiting: u64 = store.outbox().depth().iter().sum();
+    let _ = tokio::task::spawn_blocking(move || store.close()).await;
+    tracing::info!(waiting, "stopped; what waits for head office is on disk");
+    result
+}
+
+async fn listen(address: std::net::SocketAddr) -> Result<TcpListener, RunError> {
+    TcpListener::bind(address).await.map_err(|why| RunError::Listen { address: address.to_string(), why })
+}
+
+/// What opening the store had to say becomes part of the log.
+async fn report_opening(shared: &Shared, notices: Vec<String>) {
+    for text in notices {
+        tracing::warn!("{text}");
+        let stamp = shared.clock.stamp();
+        let notice = Notice { code: "store_opened".into(), text, stamp };
+        // The pipeline's end is reported by itself.
+        let _ = shared.intake.witness_async(stamp, EventBody::Notice(notice)).await;
+    }
+}
+
+async fn absent(shared: &Shared, witness: Witness, name: &'static str) {
+    shared.health.set(name, "", PartState::Absent);
+    let body = EventBody::Witness { witness, state: WitnessState::Absent };
+    let _ = shared.intake.witness_async(shared.clock.stamp(), body).await;
+}
+
+async fn start_devices(
+    shared: &Shared,
+    config: &Config,
+    devices: Devices,
+    stop: &Stop,
+) -> Result<Vec<JoinHandle<()>>, RunError> {
+    let thread = |thread| move |why| RunError::Thread { thread, why };
+    let mut threads = Vec::new();
+    let mut wiring = drawer::Wiring::of(config);
+    let open = match devices.drawer {
+        Some((open, has_kick)) => {
+            wiring.has_kick = has_kick;
+            Some(open)
+        }
+        None => drawer::configured(config)?,
+    };
+    match open {
+        Some(open) => {
+            let sense = config.drawer.line.clone().unwrap_or_else(|| "simulated".into());
+            let kick = config.kick.line.clone().or_else(|| Some("simulated".into()));
+            if !wiring.has_kick {
+                absent(shared, Witness::KickLine, part::KICK).await;
+            }
+            let handle = drawer::start(shared.clone(), (sense, kick), wiring, open, stop.clone());
+            threads.push(handle.map_err(thread("drawer"))?);
+        }
+        None => {
+            absent(shared, Witness::DrawerSense, part::DRAWER).await;
+            absent(shared, Witness::KickLine, part::KICK).await;
+        }
+    }
+    match (printer::configured(config), &config.printer.port) {
+        (Some(open), Some(port)) => {
+            let what = port.display().to_string();
+            let handle = printer::start(shared.clone(), what, printer::Reading::of(config), open, stop.clone());
+            threads.push(handle.map_err(thread("printer"))?);
+        }
+        _ => absent(shared, Witness::Printer, part::PRINTER).await,
+    }
+    Ok(threads)
+}
+
+async fn start_servers(
+    shared: &Shared,
+    config: &Config,
+    listener: TcpListener,
+    parts: &CancellationToken,
+) -> Result<Vec<tokio::task::JoinHandle<()>>, RunError> {
+    let mut servers = vec![tokio::spawn(web::serve_http(listener, shared.clone(), parts.clone()))];
+    if let Some(address) = config.ingest.listen {
+        let listener = listen(address).await?;
+        let token = config.ingest.token_file.clone();
+        servers.push(tokio::spawn(web::serve_ingest(listener, token, shared.clone(), parts.clone())));
+    }
+    let (path, shared, parts) = (control_socket(config), shared.clone(), parts.clone());
+    servers.push(tokio::spawn(async move {
+        if let Err(why) = web::serve_control(&path, shared, parts).await {
+            tracing::error!(path = %path.display(), %why, "no control socket: local commands will not find this daemon");
+        }
+    }));
+    Ok(servers)
+}
+
+/// Metrics that nobody else sets, the state file and the status line of the log.
+async fn housekeeping(shared: Shared, data: PathBuf, parts: CancellationToken) {
+    let mut every = tokio::time::interval(STATE_EVERY);
+    loop {
+        tokio::select! {
+            () = parts.cancelled() => return,
+            _ = every.tick() => {}
+        }
+        tracing::info!("{}", terminal::status_line(&shared, 0.0));
+        let (shared, data) = (shared.clone(), data.clone());
+        let written = tokio::task::spawn_blocking(move || console::state_file::write(&data, &shared)).await;
+        if let Ok(Err(why)) = written {
+            tracing::warn!(%why, "the state file was not written");
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! What the device threads share: reopening with backoff, and telling everybody that a witness
+//! fell silent before anything is concluded from its silence.
+
+use crate::Shared;
+use crate::health::PartState;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use tillwatch_drivers::{DriverError, ErrorKind};
+use tillwatch_protocol::{EventBody, Witness, WitnessState};
+
+/// A device thread looks at the stop flag at least this often.
+pub const PATIENCE: Duration = Duration::from_millis(250);
+/// A device that only another configuration can mend is tried this often.
+const FATAL_PAUSE_NS: u64 = 30_000_000_000;
+
+/// Tells a device thread to end.
+#[derive(Debug, Clone, Default)]
+pub struct Stop(Arc<AtomicBool>);
+
+impl Stop {
+    /// From now on.
+    pub fn stop(&self) {
+        self.0.store(true, Ordering::Release);
+    }
+
+    /// Whether to end.
+    #[must_use]
+    pub fn is_stopped(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+}
+
+/// Reports one witness and the part of the same device.
+pub struct Reporter {
+    shared: Shared,
+    witnesses: Vec<(Witness, &'static str, String)>,
+    alive: bool,
+}
+
+impl Reporter {
+    /// For witnesses with the part's name and what they are (path, line).
+    #[must_use]
+    pub fn new(shared: Shared, witnesses: Vec<(Witness, &'static str, String)>) -> Self {
+        for (_, part, what) in &witnesses {
+            shared.health.set(part, what, PartState::Starting);
+        }
+        Self { shared, witnesses, alive: false }
+    }
+
+    /// The shared parts.
+    #[must_use]
+    pub fn shared(&self) -> &Shared {
+        &self.shared
+    }
+
+    /// The device is open and reports from now on. False when the pipeline has stopped.
+    #[must_use]
+    pub fn alive(&mut self) -> bool {
+        self.alive = true;
+        self.each(|_| WitnessState::Alive, |_| PartState::Up)
+    }
+
+    /// The device cannot report. Told once until it is alive again.
+    #[must_use]
+    pub fn lost(&mut self, error: &DriverError) -> bool {
+        let reason = chain(error);
+        let first = self.alive;
+        self.alive = false;
+        for (_, part, what) in &self.witnesses {
+            self.shared.health.set(part, what, PartState::Down { reason: reason.clone() });
+        }
+        !first || self.each(|_| WitnessState::Lost { reason: reason.clone() }, |_| PartState::Down { reason: reason.clone() })
+    }
+
+    fn each(&self, state: impl Fn(Witness) -> WitnessState, part: impl Fn(Witness) -> PartState) -> bool {
+        self.witnesses.iter().all(|(witness, name, what)| {
+            self.shared.health.set(name, what, part(*witness));
+            let stamp = self.shared.clock.stamp();
+            let body = EventBody::Witness { witness: *witness, state: state(*witness) };
+            self.shared.intake.witness(stamp, body).is_ok()
+        })
+    }
+}
+
+/// An error with what lies behind it, in one line.
+#[must_use]
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(inner) = source {
+        let inner_text = inner.to_string();
+        if !text.contains(&inner_text) {
+            text.push_str(": ");
+            text.push_str(&inner_text);
+        }
+        source = inner.source();
+    }
+    text
+}
+
+/// Waits until a device should be tried again, or the stop flag.
+pub fn pause(until_ns: u64, error: &DriverError, stop: &Stop) {
+    let until_ns = match error.kind() {
+        ErrorKind::Fatal => crate::clock::monotonic_ns() + FATAL_PAUSE_NS,
+        ErrorKind::Retry | ErrorKind::Reopen => until_ns,
+    };
+    while !stop.is_stopped() {
+        let left = until_ns.saturating_sub(crate::clock::monotonic_ns());
+        if left == 0 {
+            return;
+        }
+        std::thread::sleep(Duration::from_nanos(left).min(PATIENCE));
+    }
+}

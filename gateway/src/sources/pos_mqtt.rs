@@ -1,0 +1,240 @@
+//! POS events by MQTT: a persistent session with manual acknowledgement.
+//!
+//! A message is acknowledged to the broker when its event (or its quarantine entry) is on disk.
+//! What was not acknowledged comes again after a reconnect and is recognised as a redelivery.
+//! Every connection is a fresh client: nothing of a dead connection is reused.
+
+use super::pos::{Origin, Pending, Refused, settled, submit};
+use crate::Shared;
+use crate::broker::{self, BrokerErrorKind};
+use crate::health::{PartState, part};
+use rumqttc::v5::mqttbytes::QoS;
+use rumqttc::v5::mqttbytes::v5::{ConnectProperties, Packet, Publish, SubscribeReasonCode};
+use rumqttc::v5::{AsyncClient, Event, EventLoop};
+use std::time::Duration;
+use tillwatch_protocol::topics::{self, POS_KINDS, Upstream};
+use tillwatch_protocol::{EventBody, Witness, WitnessState};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+/// Unacknowledged messages that the broker may send; more wait there.
+const RECEIVE_MAXIMUM: u16 = 100;
+/// Requests (subscribe, acknowledge) that wait for the connection.
+const REQUESTS: usize = 256;
+/// Events that wait for the disk before they are acknowledged.
+const UNSETTLED: usize = 1_024;
+/// How long the broker keeps messages for us while we are away.
+const SESSION_EXPIRY_S: u32 = 24 * 3_600;
+/// First and longest pause between connections.
+const BACKOFF: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(2));
+/// A pause for what only a person can mend.
+const CONFIGURATION_PAUSE: Duration = Duration::from_secs(30);
+
+/// Why a connection ended.
+enum Ended {
+    /// The program ends.
+    Shutdown,
+    /// In words, and how long to wait at least.
+    Broken { reason: String, pause: Option<Duration>, worked: bool },
+}
+
+/// Starts the task; without `pos.enabled` it only says so.
+#[must_use]
+pub fn start(shared: Shared, shutdown: CancellationToken) -> JoinHandle<()> {
+    tokio::spawn(async move {
+        let mut source = Source { shared, alive: false };
+        source.run(&shutdown).await;
+    })
+}
+
+struct Source {
+    shared: Shared,
+    alive: bool,
+}
+
+impl Source {
+    async fn run(&mut self, shutdown: &CancellationToken) {
+        let mut pause = BACKOFF.0;
+        loop {
+            let config = self.shared.config.borrow().clone();
+            if !config.pos.enabled {
+                self.shared.health.set(part::POS_MQTT, "", PartState::Absent);
+                self.witness(WitnessState::Absent).await;
+                return;
+            }
+            let what = broker::address(&config.pos.mqtt);
+            self.shared.health.set(part::POS_MQTT, &what, PartState::Starting);
+            match self.session(&what, shutdown).await {
+                Ended::Shutdown => return,
+                Ended::Broken { reason, pause: at_least, worked } => {
+                    metrics::gauge!("mqtt_connection_status", "broker" => "pos").set(0.0);
+                    self.shared.health.set(part::POS_MQTT, &what, PartState::Down { reason: reason.clone() });
+                    if self.alive {
+                        self.alive = false;
+                        self.witness(WitnessState::Lost { reason }).await;
+                    }
+                    if worked {
+                        pause = BACKOFF.0;
+                    }
+                    let wait = at_least.unwrap_or(pause);
+                    tokio::select! {
+                        () = shutdown.cancelled() => return,
+                        () = tokio::time::sleep(wait) => {}
+                    }
+                    pause = (pause * 2).min(BACKOFF.1);
+                }
+            }
+        }
+    }
+
+    async fn witness(&self, state: WitnessState) {
+        let body = EventBody::Witness { witness: Witness::Pos, state };
+        // A stopped pipeline wants no news.
+        let _ = self.shared.intake.witness_async(self.shared.clock.stamp(), body).await;
+    }
+
+    fn topics(&self) -> Vec<String> {
+        let config = self.shared.config.borrow();
+        if !config.pos.topics.is_empty() {
+            return config.pos.topics.clone();
+        }
+        let mut stores: Vec<Option<&str>> = config.pos.store_aliases.iter().map(|alias| Some(alias.as_str())).collect();
+        match &config.store_code {
+            Some(code) => stores.push(Some(code.as_str())),
+            None => stores = vec![None],
+        }
+        stores
+            .iter()
+            .flat_map(|store| POS_KINDS.iter().map(|kind| topics::pos_subscription(*store, kind)))
+            .collect()
+    }
+
+    async fn session(&mut self, what: &str, shutdown: &CancellationToken) -> Ended {
+        let config = self.shared.config.borrow().clone();
+        let identity = &self.shared.identity;
+        let client_id = Upstream::new(identity.store.clone(), identity.register.clone()).client_id("pos");
+        let mut options = match broker::options(&config.pos.mqtt, &client_id) {
+            Ok(options) => options,
+            Err(why) => {
+                let pause = match why.kind() {
+                    BrokerErrorKind::Absent | BrokerErrorKind::Files | BrokerErrorKind::Configuration => CONFIGURATION_PAUSE,
+                };
+                return Ended::Broken { reason: why.to_string(), pause: Some(pause), worked: false };
+            }
+        };
+        let mut properties = options.connect_properties().unwrap_or_else(ConnectProperties::new);
+        properties.session_expiry_interval = Some(SESSION_EXPIRY_S);
+        properties.receive_maximum = Some(RECEIVE_MAXIMUM);
+        options.set_connect_properties(properties);
+        options.set_clean_start(false).set_manual_acks(true);
+        let (client, events) = AsyncClient::new(options, REQUESTS);
+        let (settle, unsettled) = mpsc::channel(UNSETTLED);
+        let (failed, mut failure) = mpsc::channel(1);
+        let acknowledger = tokio::spawn(acknowledge(self.shared.clone(), client.clone(), unsettled, failed));
+        let ended = tokio::select! {
+            () = shutdown.cancelled() => Ended::Shutdown,
+            Some(reason) = failure.recv() => Ended::Broken { reason, pause: None, worked: true },
+            ended = self.poll(what, client, events, settle) => ended,
+        };
+        acknowledger.abort();
+        ended
+    }
+
+    async fn poll(
+        &mut self,
+        what: &str,
+        client: AsyncClient,
+        mut events: EventLoop,
+        settle: mpsc::Sender<(Publish, Pending)>,
+    ) -> Ended {
+        let wanted = self.topics();
+        let mut worked = false;
+        loop {
+            let packet = match events.poll().await {
+                Ok(Event::Incoming(packet)) => packet,
+                Ok(Event::Outgoing(_)) => continue,
+                Err(why) => {
+                    let trouble = broker::explain(&why, what);
+                    return Ended::Broken { reason: trouble.text, pause: None, worked };
+                }
+            };
+            match packet {
+                Packet::ConnAck(_) => {
+                    for topic in &wanted {
+                        if let Err(why) = client.try_subscribe(topic, QoS::AtLeastOnce) {
+                            let reason = format!("{what}: cannot subscribe to {topic}: {why}");
+                            return Ended::Broken { reason, pause: None, worked };
+                        }
+                    }
+                }
+                Packet::SubAck(ack) => {
+                    let refused = ack.return_codes.iter().any(|code| !matches!(code, SubscribeReasonCode::Success(_)));
+                    if refused {
+                        let reason = format!(
+                            "{what} refuses a subscription ({:?}); allow {} in its access rules",
+                            ack.return_codes,
+                            wanted.join(", ")
+                        );
+                        return Ended::Broken { reason, pause: Some(CONFIGURATION_PAUSE), worked };
+                    }
+                    if !worked {
+                        worked = true;
+                        self.alive = true;
+                        metrics::gauge!("mqtt_connection_status", "broker" => "pos").set(1.0);
+                        self.shared.health.set(part::POS_MQTT, what, PartState::Up);
+                        self.witness(WitnessState::Alive).await;
+                    }
+                }
+                Packet::Publish(publish) => {
+                    if let Err(reason) = self.take(publish, &settle).await {
+                        return Ended::Broken { reason, pause: None, worked };
+                    }
+                }
+                Packet::Disconnect(bye) => {
+                    let reason = format!("{what} ended the connection: {:?}", bye.reason_code);
+                    return Ended::Broken { reason, pause: None, worked };
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Sends one message on its way; its acknowledgement follows when it is on disk.
+    async fn take(&self, publish: Publish, settle: &mpsc::Sender<(Publish, Pending)>) -> Result<(), String> {
+        let topic = String::from_utf8_lossy(&publish.topic).into_owned();
+        let origin = Origin { source: "pos.mqtt", place: &topic, store: topics::pos_topic_store(&topic) };
+        let pending = match submit(&self.shared, origin, &publish.payload).await {
+            Ok(pending) => pending,
+            // On disk, and of no further use to anybody.
+            Err(Refused::Quarantined(_)) => Pending::NotOurs,
+            Err(Refused::Unavailable(why)) => return Err(why),
+        };
+        settle.send((publish, pending)).await.map_err(|_| "the gateway is ending".to_owned())
+    }
+}
+
+/// Acknowledges messages in the order they came, each when it is on disk.
+async fn acknowledge(
+    shared: Shared,
+    client: AsyncClient,
+    mut unsettled: mpsc::Receiver<(Publish, Pending)>,
+    failed: mpsc::Sender<String>,
+) {
+    while let Some((publish, pending)) = unsettled.recv().await {
+        let done = match pending {
+            Pending::NotOurs => Ok(()),
+            Pending::Sent(taken) => settled(&shared, taken).await.map(drop),
+        };
+        let acknowledged = match done {
+            Ok(()) if publish.qos == QoS::AtMostOnce => Ok(()),
+            Ok(()) => client.ack(&publish).await.map_err(|why| why.to_string()),
+            Err(why) => Err(why.to_string()),
+        };
+        if let Err(why) = acknowledged {
+            // Without a listener the session is over anyway.
+            let _ = failed.send(why).await;
+            return;
+        }
+    }
+}

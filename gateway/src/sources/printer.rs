@@ -1,0 +1,160 @@
+//! The printer tap: bytes in, receipts and drawer commands out, on one blocking thread.
+//!
+//! Bytes are stamped when they are read, before anything is made of them.
+
+use super::device::{PATIENCE, Reporter, Stop, pause};
+use super::transaction::receipt;
+use crate::Shared;
+use crate::config::Config;
+use crate::health::part;
+use std::thread::JoinHandle;
+use std::time::Duration;
+use tillwatch_drivers::backoff::Backoff;
+use tillwatch_drivers::printer::ByteTap;
+use tillwatch_drivers::printer::escpos::{self, KickPin};
+use tillwatch_drivers::printer::receipt::{FramerConfig, FramerEvent, ReceiptTap, TimedKick};
+use tillwatch_drivers::printer::serial::{SerialConfig, SerialTap};
+use tillwatch_drivers::printer::text::DoubleByteSet;
+use tillwatch_drivers::{DriverError, ErrorKind};
+use tillwatch_protocol::event::DrawerCommand;
+use tillwatch_protocol::{EventBody, Witness, event};
+
+/// Opens the port; called again after every loss.
+pub type OpenTap = Box<dyn FnMut() -> Result<Box<dyn ByteTap>, DriverError> + Send>;
+
+/// Bytes read at once.
+const CHUNK: usize = 4_096;
+
+/// How the bytes are understood.
+#[derive(Debug, Clone, Copy)]
+pub struct Reading {
+    /// The parser.
+    pub parser: escpos::Config,
+    /// Where receipts end.
+    pub framer: FramerConfig,
+    /// Decimals of the currency.
+    pub minor_digits: u8,
+}
+
+impl Reading {
+    /// As configured.
+    #[must_use]
+    pub fn of(config: &Config) -> Self {
+        let double_byte = match config.printer.kanji.as_str() {
+            "gb18030" => DoubleByteSet::Gb18030,
+            "euc-kr" => DoubleByteSet::Ks,
+            "big5" => DoubleByteSet::Big5,
+            _ => DoubleByteSet::ShiftJis,
+        };
+        let idle_ns = u64::from(config.printer.idle_ms) * 1_000_000;
+        let mut parser = escpos::Config { page: config.printer.code_page, ..escpos::Config::default() };
+        // A payload is never carried across the silence that ends a receipt.
+        parser.gap_ns = parser.gap_ns.min(idle_ns);
+        Self { parser, framer: FramerConfig { idle_ns, double_byte }, minor_digits: config.minor_digits() }
+    }
+}
+
+/// The serial port of the configuration; `None` without one.
+#[must_use]
+pub fn configured(config: &Config) -> Option<OpenTap> {
+    let port = config.printer.port.clone()?;
+    let serial = SerialConfig::new(port).baud(config.printer.baud);
+    Some(Box::new(move || Ok(Box::new(SerialTap::open(&serial)?) as Box<dyn ByteTap>)))
+}
+
+/// Starts the thread.
+///
+/// # Errors
+/// The system has no more threads.
+pub fn start(shared: Shared, what: String, reading: Reading, open: OpenTap, stop: Stop) -> std::io::Result<JoinHandle<()>> {
+    std::thread::Builder::new().name("printer".into()).spawn(move || {
+        let reporter = Reporter::new(shared, vec![(Witness::Printer, part::PRINTER, what)]);
+        run(reporter, reading, open, &stop);
+    })
+}
+
+fn run(mut reporter: Reporter, reading: Reading, mut open: OpenTap, stop: &Stop) {
+    let mut backoff = Backoff::new();
+    while !stop.is_stopped() {
+        match session(&mut reporter, reading, &mut open, &mut backoff, stop) {
+            Ok(()) => return,
+            Err(error) => {
+                if !reporter.lost(&error) {
+                    return;
+                }
+                let until = backoff.failed(crate::clock::monotonic_ns());
+                pause(until, &error, stop);
+            }
+        }
+    }
+}
+
+/// From opening to the next loss; `Ok` when the program ends.
+fn session(
+    reporter: &mut Reporter,
+    reading: Reading,
+    open: &mut OpenTap,
+    backoff: &mut Backoff,
+    stop: &Stop,
+) -> Result<(), DriverError> {
+    let mut port = open()?;
+    let mut tap = ReceiptTap::new(reading.parser, reading.framer);
+    backoff.opened(crate::clock::monotonic_ns());
+    if !reporter.alive() {
+        return Ok(());
+    }
+    let mut buffer = [0; CHUNK];
+    let mut open_still = true;
+    let result = loop {
+        if stop.is_stopped() || !open_still {
+            break Ok(());
+        }
+        let now = crate::clock::monotonic_ns();
+        let wait = tap.deadline().map_or(PATIENCE, |deadline| {
+            PATIENCE.min(Duration::from_nanos(deadline.saturating_sub(now)))
+        });
+        let mut pass = |happened| open_still &= report(reporter, happened, reading.minor_digits);
+        match port.read(&mut buffer, wait) {
+            Ok(0) => tap.idle(crate::clock::monotonic_ns(), &mut pass),
+            Ok(count) => {
+                metrics::counter!("printer_bytes_total").increment(u64::try_from(count).unwrap_or(0));
+                tap.feed(&buffer[..count], crate::clock::monotonic_ns(), &mut pass);
+            }
+            Err(error) if error.kind() == ErrorKind::Retry => std::thread::sleep(Duration::from_millis(1)),
+            Err(error) => break Err(error),
+        }
+    };
+    // What was printed before the port went away was printed.
+    tap.close(crate::clock::monotonic_ns(), &mut |happened| {
+        open_still &= report(reporter, happened, reading.minor_digits);
+    });
+    if open_still { result } else { Ok(()) }
+}
+
+/// False when the pipeline has stopped.
+fn report(reporter: &Reporter, happened: FramerEvent, minor_digits: u8) -> bool {
+    let shared = reporter.shared();
+    let (at_ns, body) = match happened {
+        FramerEvent::PaperStarted { at_ns } => (at_ns, EventBody::PaperStarted),
+        FramerEvent::Kick(TimedKick { kick, at_ns }) => {
+            let pin = match kick.pin {
+                KickPin::Two => event::KickPin::Two,
+                KickPin::Five => event::KickPin::Five,
+            };
+            let command = DrawerCommand {
+                pin,
+                on_ms: kick.on_ms,
+                real_time: kick.real_time,
+                confirmed: kick.confirmed,
+            };
+            (at_ns, EventBody::DrawerCommand(command))
+        }
+        // A live feed of items comes with the cameras' page; nothing is concluded from it yet.
+        FramerEvent::DisplayText { .. } => return true,
+        FramerEvent::Document(document) => {
+            let ended_ns = document.ended_ns;
+            (ended_ns, EventBody::Receipt(Box::new(receipt(&document, minor_digits))))
+        }
+    };
+    shared.intake.witness(shared.clock.stamp().at_monotonic(at_ns), body).is_ok()
+}

@@ -1,0 +1,482 @@
+//! From the command line to a running gateway: which configuration, which mode, signals, reload,
+//! the program's own log and what the terminal shows.
+
+use crate::config::layers::Given;
+use crate::config::{Config, ConfigError, Layers};
+use crate::run::{self, Devices, RunError, Started};
+use crate::terminal;
+use std::io::IsTerminal;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+use toml::Value;
+
+/// Where a register keeps its configuration.
+pub const CONFIG_DIR: &str = "/etc/tillwatch";
+/// Its name there.
+pub const CONFIG_FILE: &str = "tillwatch.toml";
+/// Texts that wait for the terminal.
+const NEWS: usize = 64;
+
+/// What was asked for on the command line.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// `--config`.
+    pub config: Option<PathBuf>,
+    /// `--enable-pos`.
+    pub enable_pos: bool,
+    /// `--simulate-pos`.
+    pub simulate_pos: bool,
+    /// `--data`.
+    pub data: Option<PathBuf>,
+    /// `--listen`.
+    pub listen: Option<SocketAddr>,
+}
+
+/// How the program runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// As configured.
+    Register,
+    /// A whole simulated register.
+    Demo,
+    /// No configuration, real POS events only.
+    PosOnly,
+    /// Only the simulated till.
+    Publisher,
+}
+
+/// Why the program cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The configuration.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// A register whose configuration is lost must not invent anything.
+    #[error("{CONFIG_DIR} exists but {CONFIG_FILE} is not in it; put it back, or name a file with --config")]
+    ConfigLost,
+    /// This build has no demo.
+    #[error("no configuration is given and this build has no demo mode; name a file with --config")]
+    NoDemo,
+    /// The demo.
+    #[cfg(feature = "demo")]
+    #[error(transparent)]
+    Demo(#[from] crate::demo::DemoError),
+    /// A directory for the demo's data.
+    #[error("cannot make a directory for the data in {path}: {why}; name one with --data")]
+    DataDir {
+        /// Where.
+        path: PathBuf,
+        /// What the system said.
+        why: std::io::Error,
+    },
+    /// Signals.
+    #[error("cannot listen to signals: {0}")]
+    Signals(std::io::Error),
+    /// The gateway.
+    #[error(transparent)]
+    Run(#[from] RunError),
+}
+
+impl StartError {
+    /// 2 for wrong usage or configuration, 1 for everything else.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Config(_) | Self::ConfigLost | Self::NoDemo => 2,
+            Self::Run(why) if why.is_usage() => 2,
+            _ => 1,
+        }
+    }
+}
+
+/// Runs what was asked for, to its end.
+pub async fn main(options: Options) -> ExitCode {
+    match start(options).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            let mut text = why.to_string();
+            let mut source = std::error::Error::source(&why);
+            while let Some(inner) = source {
+                if !text.contains(&inner.to_string()) {
+                    text = format!("{text}: {inner}");
+                }
+                source = inner.source();
+            }
+            terminal::complain(&text);
+            ExitCode::from(why.exit_code())
+        }
+    }
+}
+
+/// Which mode the options mean on this machine.
+///
+/// # Errors
+/// [`StartError::ConfigLost`] where a register lost its configuration.
+pub fn mode(options: &Options, config_dir: &Path) -> Result<(Mode, Option<PathBuf>), StartError> {
+    if options.simulate_pos && !options.enable_pos {
+        return Ok((Mode::Publisher, options.config.clone()));
+    }
+    if let Some(path) = &options.config {
+        return Ok((Mode::Register, Some(path.clone())));
+    }
+    if config_dir.exists() {
+        let path = config_dir.join(CONFIG_FILE);
+        return if path.exists() { Ok((Mode::Register, Some(path))) } else { Err(StartError::ConfigLost) };
+    }
+    Ok((if options.enable_pos { Mode::PosOnly } else { Mode::Demo }, None))
+}
+
+/// Flags and the environment, over `file` and what the demo chooses.
+#[must_use]
+pub fn given(options: &Options, file: Option<PathBuf>, demo: Vec<(String, Value)>) -> Given {
+    let mut flags = Vec::new();
+    if options.enable_pos {
+        flags.push(("pos.enabled".to_owned(), Value::Boolean(true), "--enable-pos"));
+    }
+    if let Some(data) = &options.data {
+        flags.push(("data".to_owned(), Value::String(data.display().to_string()), "--data"));
+    }
+    if let Some(listen) = options.listen {
+        flags.push(("web.listen".to_owned(), Value::String(listen.to_string()), "--listen"));
+    }
+    Given { file, environment: std::env::vars().collect(), flags, demo }
+}
+
+async fn start(options: Options) -> Result<(), StartError> {
+    let (mode, file) = mode(&options, Path::new(CONFIG_DIR))?;
+    let shutdown = CancellationToken::new();
+    let (chosen, scratch) = chosen_by_demo(mode, &options)?;
+    let given = given(&options, file, chosen);
+    let layers = Layers::load(&given)?;
+    start_log(layers.config(), mode);
+    let terminate = listen_to_signals().map_err(StartError::Signals)?;
+    tokio::spawn(stop_on_signals(terminate, shutdown.clone()));
+    let result = match mode {
+        Mode::Publisher => publisher(layers.config(), &shutdown).await,
+        _ => gateway(mode, &options, layers, given, &shutdown, scratch.as_deref()).await,
+    };
+    if let (Mode::Demo, Some(scratch)) = (mode, scratch) {
+        // The demo's data is of no use to anybody afterwards.
+        let _ = std::fs::remove_dir_all(scratch);
+    }
+    result
+}
+
+async fn gateway(
+    mode: Mode,
+    options: &Options,
+    layers: Layers,
+    given: Given,
+    shutdown: &CancellationToken,
+    scratch: Option<&Path>,
+) -> Result<(), StartError> {
+    let config = Arc::new(layers.config().clone());
+    let (sender, reload) = watch::channel(config.clone());
+    tokio::spawn(reload_on_hangup(given, sender, shutdown.clone()));
+    let (news, waiting) = mpsc::channel(NEWS);
+    let simulated = simulate(mode, options, &config, scratch, &news, shutdown)?;
+    let demo = mode == Mode::Demo;
+    let ended = run::run(layers, demo, simulated.devices, shutdown.clone(), reload, |started| {
+        welcome(mode, &config, &started, &news);
+        tokio::spawn(terminal::show(started.shared, waiting, shutdown.clone()));
+    })
+    .await;
+    // Whoever else waits for the end, when the gateway ended by itself.
+    shutdown.cancel();
+    (simulated.stop)();
+    ended.map_err(StartError::from)
+}
+
+/// What runs beside the gateway to stand for a shop.
+struct Simulated {
+    devices: Devices,
+    stop: Box<dyn FnOnce() + Send>,
+}
+
+#[cfg(feature = "demo")]
+fn simulate(
+    mode: Mode,
+    options: &Options,
+    config: &Config,
+    scratch: Option<&Path>,
+    news: &mpsc::Sender<String>,
+    shutdown: &CancellationToken,
+) -> Result<Simulated, StartError> {
+    use crate::demo::{self, till};
+    let store = config.store_code.as_ref().map_or("S01", |code| code.as_str()).to_owned();
+    let register = config.register_id.as_ref().map_or("reg_01", |id| id.as_str()).to_owned();
+    let mut simulated = Simulated { devices: Devices::default(), stop: Box::new(|| {}) };
+    if mode != Mode::Demo && !options.simulate_pos {
+        return Ok(simulated);
+    }
+    let (events, queue) = mpsc::channel(till::QUEUE);
+    tokio::spawn(till::publish(config.pos.mqtt.clone(), store.clone(), queue, shutdown.clone()));
+    if options.simulate_pos {
+        tokio::spawn(till::cycle(store, register, events.clone(), shutdown.clone()));
+    }
+    if let (Mode::Demo, Some(scratch)) = (mode, scratch) {
+        let wires = demo::Wires::new(&printer_link(scratch), events)?;
+        simulated.devices = wires.devices();
+        let stop = tillwatch_simulator::Stop::new();
+        let news = news.clone();
+        let thread = demo::live(config, wires, stop.clone(), move |title, description| {
+            // A terminal that cannot keep up misses a heading.
+            let _ = news.try_send(format!("\n--- {title}: {description}"));
+        })?;
+        simulated.stop = Box::new(move || {
+            stop.stop();
+            let _ = thread.join();
+        });
+    }
+    Ok(simulated)
+}
+
+#[cfg(not(feature = "demo"))]
+fn simulate(
+    _: Mode,
+    _: &Options,
+    _: &Config,
+    _: Option<&Path>,
+    _: &mpsc::Sender<String>,
+    _: &CancellationToken,
+) -> Result<Simulated, StartError> {
+    Ok(Simulated { devices: Devices::default(), stop: Box::new(|| {}) })
+}
+
+/// The line that stands for the printer's serial port in the demo.
+#[cfg(feature = "demo")]
+fn printer_link(scratch: &Path) -> PathBuf {
+    scratch.join("printer")
+}
+
+/// What the demo chooses where nobody else did, and its directory.
+#[cfg(feature = "demo")]
+fn chosen_by_demo(mode: Mode, options: &Options) -> Result<(Vec<(String, Value)>, Option<PathBuf>), StartError> {
+    let text = |key: &str, value: &str| (key.to_owned(), Value::String(value.to_owned()));
+    let mut chosen = Vec::new();
+    let mut scratch = None;
+    match mode {
+        Mode::Register => return Ok((chosen, None)),
+        Mode::Publisher => {
+            chosen.push(text("pos.mqtt.host", "127.0.0.1"));
+            return Ok((chosen, None));
+        }
+        Mode::Demo => {
+            let path = std::env::temp_dir().join(format!("tillwatch-demo-{}", std::process::id()));
+            make_dir(&path)?;
+            chosen.extend([
+                text("data", &path.join("data").display().to_string()),
+                text("printer.port", &printer_link(&path).display().to_string()),
+                text("store_code", "S01"),
+                text("register_id", "reg_01"),
+                // The stories should score alike at any hour.
+                text("opening_hours", "00:00-23:59"),
+                ("pos.enabled".to_owned(), Value::Boolean(true)),
+            ]);
+            scratch = Some(path);
+        }
+        Mode::PosOnly => {
+            let path = state_home().join("tillwatch");
+            if options.data.is_none() && std::env::var_os("DB_PATH").is_none() {
+                make_dir(&path)?;
+            }
+            chosen.push(text("data", &path.display().to_string()));
+        }
+    }
+    let elsewhere = ["MQTT_HOST", "TILLWATCH_POS__MQTT__HOST", "TILLWATCH_UPLINK__MQTT__HOST"];
+    if elsewhere.iter().all(|name| std::env::var_os(name).is_none_or(|value| value.is_empty())) {
+        let address = crate::demo::broker::start()?;
+        for section in ["pos.mqtt", "uplink.mqtt"] {
+            chosen.push(text(&format!("{section}.host"), &address.ip().to_string()));
+            chosen.push((format!("{section}.port"), Value::Integer(i64::from(address.port()))));
+        }
+    }
+    Ok((chosen, scratch))
+}
+
+#[cfg(not(feature = "demo"))]
+fn chosen_by_demo(mode: Mode, _: &Options) -> Result<(Vec<(String, Value)>, Option<PathBuf>), StartError> {
+    match mode {
+        Mode::Register => Ok((Vec::new(), None)),
+        Mode::Demo | Mode::PosOnly | Mode::Publisher => Err(StartError::NoDemo),
+    }
+}
+
+#[cfg(feature = "demo")]
+fn make_dir(path: &Path) -> Result<(), StartError> {
+    std::fs::create_dir_all(path).map_err(|why| StartError::DataDir { path: path.to_owned(), why })
+}
+
+#[cfg(feature = "demo")]
+fn state_home() -> PathBuf {
+    std::env::var_os("XDG_STATE_HOME")
+        .map(PathBuf::from)
+        .or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".local/state")))
+        .unwrap_or_else(std::env::temp_dir)
+}
+
+/// Only the simulated till, until a signal.
+#[cfg(feature = "demo")]
+async fn publisher(config: &Config, shutdown: &CancellationToken) -> Result<(), StartError> {
+    use crate::demo::till;
+    crate::broker::install_crypto();
+    let store = config.store_code.as_ref().map_or("S01", |code| code.as_str()).to_owned();
+    let register = config.register_id.as_ref().map_or("reg_01", |id| id.as_str()).to_owned();
+    let (events, queue) = mpsc::channel(till::QUEUE);
+    tokio::join!(
+        till::publish(config.pos.mqtt.clone(), store.clone(), queue, shutdown.clone()),
+        till::cycle(store, register, events, shutdown.clone()),
+    );
+    Ok(())
+}
+
+#[cfg(not(feature = "demo"))]
+async fn publisher(_: &Config, _: &CancellationToken) -> Result<(), StartError> {
+    Err(StartError::NoDemo)
+}
+
+/// How to see more, told once everything is up.
+fn welcome(mode: Mode, config: &Config, started: &Started, news: &mpsc::Sender<String>) {
+    let mut text = String::new();
+    if mode == Mode::Demo {
+        text.push_str(
+            "Tillwatch DEMO: a simulated register; nothing here is real.\n\
+             A short day of five stories begins now and repeats every minute or so.\n",
+        );
+    }
+    let web = started.web;
+    let data = config.data.display();
+    text.push_str(&format!("API:      http://{web}/api/status   (metrics: /metrics, live: /api/live)\n"));
+    if let Some(host) = &config.uplink.mqtt.host {
+        let port = config.uplink.mqtt.effective_port();
+        text.push_str(&format!("Alerts:   mosquitto_sub -V 5 -h {host} -p {port} -t 'stores/#' -v\n"));
+    }
+    text.push_str(&format!("Commands: tillwatch status --data {data}   (also: events, alerts)\n"));
+    text.push_str("Stop with Ctrl-C.");
+    // The terminal takes it as its first block.
+    let _ = news.try_send(text);
+}
+
+fn start_log(config: &Config, mode: Mode) {
+    use tracing_subscriber::{EnvFilter, fmt};
+    let on_terminal = std::io::stdout().is_terminal() && std::io::stderr().is_terminal();
+    // On a terminal the blocks and the status line tell the story.
+    let level = if on_terminal && mode != Mode::Register && config.log.level == "info" {
+        "warn"
+    } else {
+        config.log.level.as_str()
+    };
+    let filter = EnvFilter::try_new(format!("{level},rumqttd=error,rumqttc=warn")).unwrap_or_default();
+    // A second start in one process (tests) keeps the first one's log.
+    let _ = fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(on_terminal).try_init();
+}
+
+fn listen_to_signals() -> std::io::Result<[Signal; 2]> {
+    Ok([signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?])
+}
+
+async fn stop_on_signals([mut terminate, mut interrupt]: [Signal; 2], shutdown: CancellationToken) {
+    for again in [false, true] {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        if again {
+            // Everything accepted is on disk: leaving at once loses nothing.
+            tracing::warn!("second signal: leaving at once");
+            std::process::exit(1);
+        }
+        tracing::info!("stopping");
+        shutdown.cancel();
+    }
+}
+
+/// SIGHUP reads the configuration again: whole, or not at all.
+async fn reload_on_hangup(given: Given, config: watch::Sender<Arc<Config>>, shutdown: CancellationToken) {
+    let Ok(mut hangup) = signal(SignalKind::hangup()) else { return };
+    loop {
+        tokio::select! {
+            () = shutdown.cancelled() => return,
+            _ = hangup.recv() => {}
+        }
+        match Layers::load(&given) {
+            Ok(layers) => {
+                let new = layers.config().clone();
+                let old = config.borrow().clone();
+                for key in needs_restart(&old, &new) {
+                    tracing::warn!("`{key}` changed; it takes effect at the next start");
+                }
+                tracing::info!("the configuration is reloaded");
+                let _ = config.send(Arc::new(new));
+            }
+            Err(why) => tracing::error!(%why, "the configuration stays as it was"),
+        }
+    }
+}
+
+/// Sections that are read once.
+fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
+    let mut keys = Vec::new();
+    let mut differs = |key, changed: bool| {
+        if changed {
+            keys.push(key);
+        }
+    };
+    differs("data", old.data != new.data);
+    differs("store_code", old.store_code != new.store_code);
+    differs("register_id", old.register_id != new.register_id);
+    differs("drawer", old.drawer != new.drawer);
+    differs("kick", old.kick != new.kick);
+    differs("printer", old.printer != new.printer);
+    differs("web", old.web != new.web);
+    differs("ingest", old.ingest != new.ingest);
+    differs("storage", old.storage != new.storage);
+    differs("log", old.log != new.log);
+    keys
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn options() -> Options {
+        Options::default()
+    }
+
+    #[test]
+    fn without_anything_it_is_a_demo() {
+        let nowhere = Path::new("/nonexistent/tillwatch");
+        assert_eq!(mode(&options(), nowhere).unwrap(), (Mode::Demo, None));
+        let pos = Options { enable_pos: true, ..options() };
+        assert_eq!(mode(&pos, nowhere).unwrap(), (Mode::PosOnly, None));
+        let both = Options { enable_pos: true, simulate_pos: true, ..options() };
+        assert_eq!(mode(&both, nowhere).unwrap(), (Mode::PosOnly, None));
+        let publisher = Options { simulate_pos: true, ..options() };
+        assert_eq!(mode(&publisher, nowhere).unwrap(), (Mode::Publisher, None));
+    }
+
+    #[test]
+    fn a_till_that_lost_its_configuration_does_not_become_a_demo() {
+        let folder = tempfile::tempdir().unwrap();
+        let lost = mode(&options(), folder.path()).unwrap_err();
+        assert_eq!(lost.exit_code(), 2);
+        let path = folder.path().join(CONFIG_FILE);
+        std::fs::write(&path, "").unwrap();
+        assert_eq!(mode(&options(), folder.path()).unwrap(), (Mode::Register, Some(path)));
+    }
+
+    #[test]
+    fn what_takes_effect_only_at_a_start_is_named() {
+        let old = Config::default();
+        let mut new = old.clone();
+        new.detection.discount_threshold = 20.0;
+        assert!(needs_restart(&old, &new).is_empty());
+        new.printer.baud = 19_200;
+        assert_eq!(needs_restart(&old, &new), ["printer"]);
+    }
+}
