@@ -107,7 +107,9 @@ pub enum BrokerError {
         why: String,
     },
     /// This machine trusts nobody.
-    #[error("TLS needs authorities to trust and this system has none ({why}); set `tls.ca_file` or install the package `ca-certificates`")]
+    #[error(
+        "TLS needs authorities to trust and this system has none ({why}); set `tls.ca_file` or install the package `ca-certificates`"
+    )]
     NoAuthorities {
         /// What the search for the system's own list says.
         why: String,

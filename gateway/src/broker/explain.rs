@@ -1,5 +1,6 @@
 //! What the network and the broker answer, in one sentence with the remedy.
 
+use rumqttc::v5::mqttbytes;
 use rumqttc::v5::mqttbytes::v5::{ConnectReturnCode, DisconnectReasonCode};
 use rumqttc::v5::{ConnectionError, StateError, TlsError};
 use rustls::{AlertDescription, CertificateError};
@@ -101,28 +102,13 @@ fn state(error: &StateError, address: &str) -> Trouble {
                 "{address} sent {pkt_size} bytes in one packet and {max} are allowed; split what is published"
             ),
         ),
-        // The only I/O errors that reach us as text: a read or write that failed mid-connection.
-        error => {
-            let text = error.to_string();
-            if ["reset", "Broken pipe", "os error"]
-                .iter()
-                .any(|sign| text.contains(sign))
-            {
-                return trouble(
-                    Reaction::Network,
-                    "reset",
-                    format!(
-                        "the connection to {address} broke ({text}); it is tried again by itself"
-                    ),
-                );
-            }
-            protocol(
-                "protocol",
-                format!(
-                    "{address} broke the rules of MQTT 5 ({text}); check that it is a broker of a current version"
-                ),
-            )
-        }
+        StateError::Deserialization(mqttbytes::Error::Io(error)) => input_output(error, address),
+        error => protocol(
+            "protocol",
+            format!(
+                "{address} broke the rules of MQTT 5 ({error}); check that it is a broker of a current version"
+            ),
+        ),
     }
 }
 

@@ -173,3 +173,89 @@ fn a_key_with_a_passphrase_is_explained() {
 fn authority() -> tempfile::NamedTempFile {
     file(include_str!("authority.pem"))
 }
+
+mod explained {
+    use super::*;
+    use rumqttc::v5::mqttbytes::v5::{ConnectReturnCode as Refused, DisconnectReasonCode};
+    use rumqttc::v5::{ConnectionError, StateError};
+    use std::io;
+
+    fn of(error: ConnectionError) -> Trouble {
+        explain(&error, "broker.example:1883")
+    }
+
+    fn system(kind: io::ErrorKind) -> Trouble {
+        of(ConnectionError::Io(io::Error::from(kind)))
+    }
+
+    fn disconnect(reason_code: DisconnectReasonCode) -> Trouble {
+        of(ConnectionError::MqttState(StateError::ServerDisconnect {
+            reason_code,
+            reason_string: None,
+        }))
+    }
+
+    #[test]
+    fn every_explanation_names_the_broker_and_a_remedy() {
+        for trouble in [
+            system(io::ErrorKind::ConnectionRefused),
+            system(io::ErrorKind::HostUnreachable),
+            system(io::ErrorKind::TimedOut),
+            system(io::ErrorKind::Other),
+            of(ConnectionError::ConnectionRefused(
+                Refused::BadUserNamePassword,
+            )),
+            of(ConnectionError::ConnectionRefused(Refused::NotAuthorized)),
+            of(ConnectionError::ConnectionRefused(
+                Refused::ServerUnavailable,
+            )),
+            of(ConnectionError::MqttState(StateError::ConnectionAborted)),
+            of(ConnectionError::MqttState(StateError::AwaitPingResp)),
+            of(ConnectionError::MqttState(StateError::Unsolicited(7))),
+            disconnect(DisconnectReasonCode::SessionTakenOver),
+        ] {
+            let text = &trouble.text;
+            assert!(text.contains("broker.example:1883"), "{text}");
+            assert!(text.contains(';'), "no remedy in: {text}");
+            assert!(!text.ends_with('.'), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_reaction_fits_the_cause() {
+        let reaction = |trouble: Trouble| (trouble.word, trouble.reaction, trouble.denied);
+        assert_eq!(
+            reaction(system(io::ErrorKind::ConnectionRefused)),
+            ("refused", Reaction::Network, false)
+        );
+        assert_eq!(
+            reaction(of(ConnectionError::ConnectionRefused(
+                Refused::BadUserNamePassword
+            ))),
+            ("credentials", Reaction::Setup, false)
+        );
+        assert_eq!(
+            reaction(of(ConnectionError::ConnectionRefused(Refused::ServerBusy))),
+            ("busy", Reaction::Busy, false)
+        );
+        assert_eq!(
+            reaction(disconnect(DisconnectReasonCode::NotAuthorized)),
+            ("not_authorized", Reaction::Protocol, true)
+        );
+        assert_eq!(
+            reaction(disconnect(DisconnectReasonCode::SessionTakenOver)),
+            ("taken_over", Reaction::TakenOver, false)
+        );
+    }
+
+    #[tokio::test]
+    async fn a_name_that_does_not_exist_is_named_so() {
+        let error = tokio::net::lookup_host("no-such-broker.invalid:1883")
+            .await
+            .map(|_| ())
+            .unwrap_err();
+        let trouble = of(ConnectionError::Io(error));
+        assert_eq!(trouble.word, "name");
+        assert!(trouble.text.contains("name server"), "{}", trouble.text);
+    }
+}

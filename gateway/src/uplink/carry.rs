@@ -9,9 +9,6 @@ use std::time::Duration;
 use tillwatch_store::Store;
 use tokio::time::Instant;
 
-/// Acknowledgements that could not be written to the log yet. When there are more, nothing new is
-/// sent: each of them would be sent again after a restart.
-pub(super) const UNRECORDED_MAX: usize = 4_096;
 /// Sent entries that are remembered, to count what is sent again.
 const SENT_BEFORE_MAX: usize = 10_000;
 
@@ -23,8 +20,6 @@ pub(super) struct Carry {
     pub(super) holds: Holds,
     /// Who is suspected.
     pub(super) suspicion: Suspicion,
-    /// Acknowledged by the broker, not noted in the log yet.
-    unrecorded: BTreeSet<Key>,
     /// Sent without an acknowledgement, on an earlier connection or refused on this one.
     sent_before: BTreeSet<Key>,
 }
@@ -35,7 +30,6 @@ impl Carry {
             origin: Instant::now(),
             holds: Holds::default(),
             suspicion: Suspicion::default(),
-            unrecorded: BTreeSet::new(),
             sent_before: BTreeSet::new(),
         }
     }
@@ -50,39 +44,14 @@ impl Carry {
         self.origin + at
     }
 
-    /// Whether an entry must not be sent now although the outbox has it.
-    pub(super) fn skips(&self, key: Key) -> bool {
-        self.unrecorded.contains(&key) || self.holds.is_parked(key)
-    }
-
-    /// Whether so many acknowledgements wait for the log that nothing new may be sent.
-    pub(super) fn clogged(&self) -> bool {
-        self.unrecorded.len() >= UNRECORDED_MAX
-    }
-
-    /// Whether acknowledgements wait for the log.
-    pub(super) fn owes_records(&self) -> bool {
-        !self.unrecorded.is_empty()
-    }
-
-    /// The broker has it: note that, or keep it in mind until the log accepts again. A lost note
-    /// costs a second sending, nothing else.
+    /// The broker has it. A note that the log does not take costs a second sending after the next
+    /// start, nothing else.
     pub(super) fn acknowledged(&mut self, store: &Store, key: Key) {
         gauges::acknowledged(key.lane);
         self.sent_before.remove(&key);
         self.suspicion.cleared(key);
-        if store.outbox().acknowledge(key.lane, key.lane_seq).is_err() {
-            self.unrecorded.insert(key);
-        }
-    }
-
-    /// Tries to note what could not be noted before.
-    pub(super) fn record(&mut self, store: &Store) {
-        while let Some(key) = self.unrecorded.first().copied() {
-            if store.outbox().acknowledge(key.lane, key.lane_seq).is_err() {
-                return;
-            }
-            self.unrecorded.remove(&key);
+        if let Err(error) = store.outbox().acknowledge(key.lane, key.lane_seq) {
+            tracing::debug!(%error, "the log does not take the note");
         }
     }
 

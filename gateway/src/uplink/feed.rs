@@ -11,7 +11,7 @@ use tillwatch_store::OutboxRef;
 
 /// Entries read at once.
 pub const BATCH: usize = 32;
-/// Bytes read at once, one entry excepted.
+/// Bytes read at once; the last entry may go beyond.
 pub const BATCH_BYTES: u64 = 256 * 1024;
 /// Fewer entries than this at hand: read on.
 const LOW: usize = 16;
@@ -115,9 +115,11 @@ impl Feed {
         self.exhausted
     }
 
-    /// This entry has to go again.
+    /// This entry has to go again. One that was not looked at yet comes by anyway.
     pub fn again(&mut self, lane_seq: u64) {
-        self.again.insert(lane_seq);
+        if lane_seq <= self.cursor {
+            self.again.insert(lane_seq);
+        }
     }
 
     /// What to read now, if anything. A read is under way until [`Feed::read`] or
@@ -243,6 +245,14 @@ mod tests {
         feed.began(0, true);
         feed.read(vec![loaded(1), loaded(2)]);
         assert_eq!(take_all(&mut feed), [1, 2, 4, 5]);
+    }
+
+    #[test]
+    fn what_was_not_looked_at_yet_does_not_come_twice() {
+        let mut feed = Feed::new(Lane::Bulk);
+        feed.again(3);
+        let want = feed.want(Duration::ZERO).unwrap();
+        assert_eq!((want.again, want.after), (vec![], Some(0)));
     }
 
     #[test]

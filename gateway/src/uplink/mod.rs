@@ -12,6 +12,7 @@
 //! | [`holds`] | topics that the broker refuses for now |
 //! | [`suspicion`] | the one message that a broker dies of |
 //! | [`backoff`] | pauses between connections |
+//! | `reading`, `wire` | an entry from disk, and as a packet |
 //! | `traffic` | the above put together: from outbox to client, from PUBACK to outbox |
 //! | `session` | one connection's life |
 //! | [`health`] | the health message |
@@ -27,9 +28,11 @@ pub mod health;
 pub mod holds;
 pub mod lanes;
 pub mod pump;
+mod reading;
 mod session;
 pub mod suspicion;
 mod traffic;
+mod wire;
 
 use crate::Shared;
 use crate::broker::{self, BrokerErrorKind};

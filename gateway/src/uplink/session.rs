@@ -9,7 +9,8 @@ use super::carry::Carry;
 use super::gauges;
 use super::health;
 use super::pump::{Overdue, Patience, ROTATION, WINDOW_MAX};
-use super::traffic::{Batch, BrokerLimits, READS, Traffic};
+use super::reading::Batch;
+use super::traffic::{BrokerLimits, READS, Terms, Traffic};
 use crate::Shared;
 use crate::broker::{Reaction, Trouble, explain};
 use crate::config::Uplink;
@@ -122,18 +123,15 @@ impl Session<'_> {
         tracing::info!(broker = %self.address, ?limits, "connected");
 
         let (reads, batches) = mpsc::channel(READS);
-        let connected = self.shared.clock.stamp();
-        let store = &self.shared.store;
-        let traffic = Traffic::new(
-            store,
-            carry,
-            self.uplink,
-            limits,
-            connected,
+        let terms = Terms {
+            uplink: self.uplink,
+            broker: limits,
+            patience: self.patience,
+            connected: self.shared.clock.stamp(),
             state_topic,
-            self.patience,
             reads,
-        );
+        };
+        let traffic = Traffic::new(&self.shared.store, carry, terms);
         let up_since = traffic.now();
         let mut line = Line {
             session: self,

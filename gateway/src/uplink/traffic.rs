@@ -2,46 +2,35 @@
 //! is up.
 
 use super::carry::Carry;
-use super::feed::{BATCH, BATCH_BYTES, Feed, Loaded, Want};
+use super::feed::{Feed, Loaded, Want};
 use super::gauges;
 use super::holds::{Admission, Why};
 use super::lanes::{Head, Scheduler};
 use super::pump::{Answer, Breach, Cargo, Key, Limits, Patience, Pump, Refusal};
+use super::reading::{self, Batch};
 use super::suspicion::Lost;
+use super::wire::{packet_size, properties, publishable};
 use crate::config::Uplink;
-use bytes::Bytes;
 use rumqttc::Outgoing;
 use rumqttc::v5::mqttbytes::QoS;
-use rumqttc::v5::mqttbytes::v5::{Packet, PublishProperties};
+use rumqttc::v5::mqttbytes::v5::Packet;
 use rumqttc::v5::{AsyncClient, Event};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tillwatch_protocol::{Lane, LogId, Stamp};
-use tillwatch_store::{ErrorKind, OutboxRef, Store, StoreError};
+use tillwatch_store::{OutboxRef, Store};
 use tokio::sync::mpsc;
 
 /// Bytes in flight beyond which nothing more is handed over.
 const IN_FLIGHT_BYTES: usize = 4 << 20;
 /// First and longest pause after "not now" (0x80, 0x83, 0x97).
 const LATER: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
-/// How often acknowledgements that the log did not take are offered again.
-const RECORD_AGAIN: Duration = Duration::from_secs(1);
 /// What is accepted before the connection came up, and older than this when it is sent, is marked
 /// `historical`.
 const HISTORICAL_AFTER_S: f64 = 10.0;
 /// Reads under way, one per lane.
 pub(super) const READS: usize = Lane::ALL.len();
-
-/// What a read brought.
-#[derive(Debug)]
-pub(super) struct Batch {
-    lane: Lane,
-    loaded: Vec<Loaded>,
-    gone: Vec<u64>,
-    unreadable: Vec<(u64, String)>,
-    failed: Vec<u64>,
-}
 
 #[derive(Debug)]
 struct InFlight {
@@ -73,7 +62,6 @@ pub(super) struct Traffic<'a> {
     in_flight: BTreeMap<Key, InFlight>,
     in_flight_bytes: usize,
     later: (u32, Duration),
-    record_at: Duration,
 }
 
 /// What the broker said in its CONNACK.
@@ -83,24 +71,29 @@ pub(super) struct BrokerLimits {
     pub(super) max_packet: Option<u32>,
 }
 
+/// What one connection goes by.
+pub(super) struct Terms<'t> {
+    pub(super) uplink: &'t Uplink,
+    pub(super) broker: BrokerLimits,
+    pub(super) patience: Patience,
+    /// When the connection came up.
+    pub(super) connected: Stamp,
+    /// Where the birth message goes.
+    pub(super) state_topic: String,
+    /// Where reads are delivered.
+    pub(super) reads: mpsc::Sender<Batch>,
+}
+
 impl<'a> Traffic<'a> {
-    pub(super) fn new(
-        store: &'a Store,
-        carry: &'a mut Carry,
-        uplink: &Uplink,
-        broker: BrokerLimits,
-        connected: Stamp,
-        state_topic: String,
-        patience: Patience,
-        reads: mpsc::Sender<Batch>,
-    ) -> Self {
+    pub(super) fn new(store: &'a Store, carry: &'a mut Carry, terms: Terms<'_>) -> Self {
         let now = carry.now();
-        let limits = Limits::new(uplink.window, broker.receive_maximum, patience);
+        let Terms { uplink, broker, .. } = terms;
+        let limits = Limits::new(uplink.window, broker.receive_maximum, terms.patience);
         Self {
             epoch: store.log_id(),
             store,
-            connected,
-            control: (Control::NotSent, state_topic),
+            connected: terms.connected,
+            control: (Control::NotSent, terms.state_topic),
             max_packet: broker.max_packet.map_or(usize::MAX, |most| most as usize),
             pump: Pump::new(limits),
             scheduler: Scheduler::new(
@@ -110,11 +103,10 @@ impl<'a> Traffic<'a> {
                 now,
             ),
             feeds: Lane::ALL.map(Feed::new),
-            reads,
+            reads: terms.reads,
             in_flight: BTreeMap::new(),
             in_flight_bytes: 0,
             later: (0, Duration::ZERO),
-            record_at: Duration::ZERO,
             carry,
         }
     }
@@ -223,10 +215,6 @@ impl<'a> Traffic<'a> {
         for key in self.carry.holds.due(now) {
             self.feeds[key.lane.index()].again(key.lane_seq);
         }
-        if self.carry.owes_records() && self.record_at <= now {
-            self.carry.record(self.store);
-            self.record_at = now + RECORD_AGAIN;
-        }
         gauges::holds(&self.carry.holds);
     }
 
@@ -239,14 +227,12 @@ impl<'a> Traffic<'a> {
             .and_then(|_| self.scheduler.wake(now));
         let reads = self.feeds.iter().filter_map(|feed| feed.wake(now)).min();
         let later = (self.later.1 > now).then_some(self.later.1);
-        let record = self.carry.owes_records().then_some(self.record_at);
         [
             self.pump.deadline(),
             self.carry.holds.wake(),
             tokens,
             reads,
             later,
-            record,
         ]
         .into_iter()
         .flatten()
@@ -264,61 +250,27 @@ impl<'a> Traffic<'a> {
     }
 
     fn begin_read(&mut self, want: &Want) {
-        let outbox = self.store.outbox();
         let lane = want.lane;
-        let feed = lane.index();
-        let mut bytes = 0_u64;
-        let mut places: Vec<OutboxRef> = Vec::new();
-        let mut fits = |place: &OutboxRef, some: bool| {
-            bytes += u64::from(place.bytes);
-            !some || bytes <= BATCH_BYTES
-        };
-        for lane_seq in &want.again {
-            let key = Key {
-                lane,
-                lane_seq: *lane_seq,
-            };
-            let place = outbox
-                .pending(lane, lane_seq.saturating_sub(1), 1)
-                .into_iter()
-                .find(|place| place.lane_seq == *lane_seq);
-            match place {
-                Some(place) if fits(&place, !places.is_empty()) => places.push(place),
-                Some(_) => self.feeds[feed].again(*lane_seq),
-                None => self.carry.gone(key),
-            }
+        let feed = &mut self.feeds[lane.index()];
+        let holds = &self.carry.holds;
+        let plan = reading::plan(self.store, want, feed.exhausted(), |key| {
+            holds.is_parked(key)
+        });
+        for lane_seq in plan.gone {
+            self.carry.gone(Key { lane, lane_seq });
         }
-        let mut looked = 0;
-        let mut exhausted = self.feeds[feed].exhausted();
-        if let Some(after) = want.after {
-            let found = outbox.pending(lane, after, BATCH);
-            exhausted = found.len() < BATCH;
-            looked = after;
-            for place in found {
-                let key = Key {
-                    lane,
-                    lane_seq: place.lane_seq,
-                };
-                let skip = self.carry.skips(key);
-                if !skip && !fits(&place, !places.is_empty()) {
-                    exhausted = false;
-                    break;
-                }
-                looked = place.lane_seq;
-                if !skip {
-                    places.push(place);
-                }
-            }
+        for lane_seq in plan.later {
+            feed.again(lane_seq);
         }
-        if places.is_empty() {
-            self.feeds[feed].nothing(looked, exhausted);
+        if plan.places.is_empty() {
+            feed.nothing(plan.looked_through, plan.exhausted);
             return;
         }
-        self.feeds[feed].began(looked, exhausted);
+        feed.began(plan.looked_through, plan.exhausted);
         let (store, reads) = (self.store.clone(), self.reads.clone());
         tokio::task::spawn_blocking(move || {
             // Err: the connection is gone, and with it who wanted this.
-            let _ = reads.blocking_send(read(&store, lane, places));
+            let _ = reads.blocking_send(reading::read(&store, lane, plan.places));
         });
     }
 
@@ -397,7 +349,7 @@ impl<'a> Traffic<'a> {
 
     /// Places for outbox entries now; sends the control message first when messages go alone.
     fn room(&mut self, client: &AsyncClient, now: Duration) -> usize {
-        if self.later.1 > now || self.carry.clogged() || self.in_flight_bytes >= IN_FLIGHT_BYTES {
+        if self.later.1 > now || self.in_flight_bytes >= IN_FLIGHT_BYTES {
             return 0;
         }
         if !self.carry.suspicion.alone() {
@@ -487,71 +439,7 @@ impl<'a> Traffic<'a> {
     }
 }
 
-fn read(store: &Store, lane: Lane, places: Vec<OutboxRef>) -> Batch {
-    let mut batch = Batch {
-        lane,
-        loaded: Vec::with_capacity(places.len()),
-        gone: Vec::new(),
-        unreadable: Vec::new(),
-        failed: Vec::new(),
-    };
-    for place in places {
-        match store.outbox().entry(&place) {
-            Ok(entry) => batch.loaded.push(Loaded::new(place, entry)),
-            Err(StoreError::NoSuchEntry { .. }) => batch.gone.push(place.lane_seq),
-            Err(error) if error.kind() == ErrorKind::Skip => {
-                batch.unreadable.push((place.lane_seq, error.to_string()));
-            }
-            Err(error) => {
-                tracing::warn!(%error, "an outbox entry cannot be read now");
-                batch.failed.push(place.lane_seq);
-            }
-        }
-    }
-    batch
-}
-
 /// Whether an entry was accepted before this connection came up.
 fn before(place: &OutboxRef, connected: &Stamp) -> bool {
     place.stamp.boot != connected.boot || place.stamp.monotonic_ns < connected.monotonic_ns
-}
-
-/// The MQTT 5 properties of an outbox entry: what a consumer needs to know without reading the
-/// payload.
-fn properties(loaded: &Loaded, epoch: LogId, historical: bool) -> PublishProperties {
-    let place = &loaded.place;
-    let mut user_properties = vec![
-        ("message_id".to_owned(), loaded.message_id.to_string()),
-        ("epoch".to_owned(), epoch.to_string()),
-        ("lane".to_owned(), place.lane.number().to_string()),
-        ("seq".to_owned(), place.lane_seq.to_string()),
-    ];
-    if historical {
-        user_properties.push(("historical".to_owned(), "true".to_owned()));
-    }
-    PublishProperties {
-        content_type: Some(loaded.content_type.as_ref().to_owned()),
-        user_properties,
-        ..PublishProperties::default()
-    }
-}
-
-/// Size of a PUBLISH packet with these properties, at most four bytes too large.
-fn packet_size(topic: &str, payload: &Bytes, properties: &PublishProperties) -> usize {
-    let content_type = properties
-        .content_type
-        .as_ref()
-        .map_or(0, |text| 3 + text.len());
-    let user: usize = properties
-        .user_properties
-        .iter()
-        .map(|(name, value)| 5 + name.len() + value.len())
-        .sum();
-    // Fixed header at most 5, packet id 2, length of the properties at most 4.
-    5 + 2 + topic.len() + 2 + 4 + content_type + user + payload.len()
-}
-
-/// MQTT 5 §4.7: no wildcards, no NUL, not empty, at most 65,535 bytes.
-fn publishable(topic: &str) -> bool {
-    !topic.is_empty() && topic.len() <= usize::from(u16::MAX) && !topic.contains(['+', '#', '\0'])
 }

@@ -156,7 +156,7 @@ impl Gateway {
         lane_seq
     }
 
-    /// Accepts `count` messages in each lane, on topics of each.
+    /// Accepts `count` messages in each lane, on topics of each, and waits until they are on disk.
     pub async fn queue_in_all_lanes(&self, count: u64) {
         for n in 1..=count {
             self.shared.store.room().await;
@@ -164,6 +164,8 @@ impl Gateway {
             self.queue(Lane::Business, "stores/S03/orders", n);
             self.queue(Lane::Urgent, &self.topics.alerts(), n);
         }
+        let store = &self.shared.store;
+        store.durable_through(store.last_seq()).await.unwrap();
     }
 
     /// Messages that are not acknowledged.
