@@ -35,14 +35,20 @@ pub(crate) fn write(
 
     let temporary = path.with_extension("tmp");
     let folder = path.parent().unwrap_or(Path::new("."));
-    let file = disk.create(&temporary, 0).map_err(StoreError::io("create", &temporary))?;
-    file.write_all_at(&bytes, 0).map_err(StoreError::io("write", &temporary))?;
+    let file = disk
+        .create(&temporary, 0)
+        .map_err(StoreError::io("create", &temporary))?;
+    file.write_all_at(&bytes, 0)
+        .map_err(StoreError::io("write", &temporary))?;
     failpoint::hit(points[0]).map_err(StoreError::io("write", &temporary))?;
-    file.sync_data().map_err(StoreError::io("fdatasync", &temporary))?;
+    file.sync_data()
+        .map_err(StoreError::io("fdatasync", &temporary))?;
     failpoint::hit(points[1]).map_err(StoreError::io("fdatasync", &temporary))?;
-    disk.rename(&temporary, path).map_err(StoreError::io("rename", path))?;
+    disk.rename(&temporary, path)
+        .map_err(StoreError::io("rename", path))?;
     failpoint::hit(points[2]).map_err(StoreError::io("rename", path))?;
-    disk.sync_dir(folder).map_err(StoreError::io("fsync", folder))?;
+    disk.sync_dir(folder)
+        .map_err(StoreError::io("fsync", folder))?;
     failpoint::hit(points[3]).map_err(StoreError::io("fsync", folder))?;
     counters.other_syncs.add(2);
     counters.bytes_written.add(bytes.len() as u64);
@@ -54,8 +60,12 @@ pub(crate) fn read(disk: &dyn Disk, path: &Path) -> Result<Option<Vec<u8>>, Stor
     let Some(mut bytes) = disk.read(path).map_err(StoreError::io("read", path))? else {
         return Ok(None);
     };
-    let damaged = |why: &str| StoreError::StateFile { path: path.to_owned(), why: why.into() };
-    let (Some(magic), Some(len), Some(crc)) = (bytes.get(..8), word(&bytes, 8), word(&bytes, 12)) else {
+    let damaged = |why: &str| StoreError::StateFile {
+        path: path.to_owned(),
+        why: why.into(),
+    };
+    let (Some(magic), Some(len), Some(crc)) = (bytes.get(..8), word(&bytes, 8), word(&bytes, 12))
+    else {
         return Err(damaged("it is too short"));
     };
     if magic != MAGIC {

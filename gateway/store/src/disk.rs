@@ -85,7 +85,12 @@ impl DiskFile for File {
 
 impl Disk for RealDisk {
     fn create(&self, path: &Path, len: u64) -> io::Result<Arc<dyn DiskFile>> {
-        let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(path)?;
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .open(path)?;
         if len > 0 {
             let signed = i64::try_from(len).map_err(io::Error::other)?;
             match fallocate(&file, FallocateFlags::empty(), 0, signed) {
@@ -99,7 +104,9 @@ impl Disk for RealDisk {
     }
 
     fn open(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
-        Ok(Arc::new(OpenOptions::new().read(true).write(true).open(path)?))
+        Ok(Arc::new(
+            OpenOptions::new().read(true).write(true).open(path)?,
+        ))
     }
 
     fn list(&self, dir: &Path) -> io::Result<Vec<String>> {

@@ -92,14 +92,19 @@ impl StoreError {
         match self {
             Self::Locked { .. } | Self::Options(_) | Self::Closed => ErrorKind::Fatal,
             Self::Io { .. } | Self::Broken { .. } => ErrorKind::Retry,
-            Self::Damaged { .. } | Self::Record(_) | Self::NoSuchEntry { .. } | Self::StateFile { .. } => {
-                ErrorKind::Skip
-            }
+            Self::Damaged { .. }
+            | Self::Record(_)
+            | Self::NoSuchEntry { .. }
+            | Self::StateFile { .. } => ErrorKind::Skip,
         }
     }
 
     pub(crate) fn io(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> StoreError {
-        move |source| StoreError::Io { what, path: path.to_owned(), source }
+        move |source| StoreError::Io {
+            what,
+            path: path.to_owned(),
+            source,
+        }
     }
 }
 

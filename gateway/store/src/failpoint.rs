@@ -1,6 +1,6 @@
 //! Named points between every two durable steps, where a test may stop the process.
 //!
-//! Only with the feature `failpoints`; without it [`hit`] is nothing. The environment variable
+//! Only with the feature `failpoints`; without it they are nothing. The environment variable
 //! `TILLWATCH_FAILPOINT=name[:n]` aborts the process at the n-th hit (default the first) of that
 //! point: no destructor runs and no buffer is written. `name=eio[:n]` and `name=enospc[:n]` make
 //! the step before the point fail instead, once.
@@ -81,7 +81,12 @@ mod active {
                     Some(_) => return None,
                     None => (what, Action::Abort),
                 };
-                Some(Armed { name: name.to_owned(), action, at, hits: AtomicU64::new(0) })
+                Some(Armed {
+                    name: name.to_owned(),
+                    action,
+                    at,
+                    hits: AtomicU64::new(0),
+                })
             })
             .as_ref()
     }
@@ -89,7 +94,9 @@ mod active {
     /// Marks a point. Aborts or fails here when it is armed.
     pub(crate) fn hit(name: &'static str) -> io::Result<()> {
         debug_assert!(super::NAMES.contains(&name), "{name} is not in the list");
-        let Some(armed) = armed().filter(|armed| armed.name == name) else { return Ok(()) };
+        let Some(armed) = armed().filter(|armed| armed.name == name) else {
+            return Ok(());
+        };
         if armed.hits.fetch_add(1, Ordering::Relaxed) + 1 != armed.at {
             return Ok(());
         }

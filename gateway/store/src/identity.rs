@@ -27,7 +27,9 @@ pub(crate) struct Identity {
 
 /// The kernel's boot id; empty where there is none, and then every start counts as a boot.
 pub(crate) fn kernel_boot_id() -> String {
-    std::fs::read_to_string(BOOT_ID).map(|id| id.trim().to_owned()).unwrap_or_default()
+    std::fs::read_to_string(BOOT_ID)
+        .map(|id| id.trim().to_owned())
+        .unwrap_or_default()
 }
 
 /// Reads the identity, counts the boot when it is another than the last one seen, and saves it.
@@ -44,7 +46,9 @@ pub(crate) fn load(
     let read = match atomic_file::read(disk, &path) {
         Ok(body) => body.and_then(|body| postcard::from_bytes::<Identity>(&body).ok()),
         Err(error @ StoreError::StateFile { .. }) => {
-            notices.push(format!("the store's identity was lost ({error}); boots are counted anew"));
+            notices.push(format!(
+                "the store's identity was lost ({error}); boots are counted anew"
+            ));
             None
         }
         Err(error) => return Err(error),
@@ -58,8 +62,11 @@ pub(crate) fn load(
     if same_boot && known.boot_ordinal > 0 {
         return Ok(known);
     }
-    let identity =
-        Identity { boot_ordinal: known.boot_ordinal + 1, boot_id: boot_id.to_owned(), ..known };
+    let identity = Identity {
+        boot_ordinal: known.boot_ordinal + 1,
+        boot_id: boot_id.to_owned(),
+        ..known
+    };
     save(disk, dir, &identity, counters)?;
     Ok(identity)
 }
@@ -72,7 +79,9 @@ pub(crate) fn save(
     counters: &Counters,
 ) -> Result<(), StoreError> {
     let path = dir.join("identity");
-    let body = postcard::to_extend(identity, Vec::new())
-        .map_err(|why| StoreError::StateFile { path: path.clone(), why: why.to_string() })?;
+    let body = postcard::to_extend(identity, Vec::new()).map_err(|why| StoreError::StateFile {
+        path: path.clone(),
+        why: why.to_string(),
+    })?;
     atomic_file::write(disk, &path, &body, POINTS, counters)
 }

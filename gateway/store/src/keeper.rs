@@ -1,8 +1,8 @@
 //! The thread that keeps the log within its budget and prepares what the writer will need.
 
+use crate::atomic_file::{self, Points};
 use crate::error::StoreError;
 use crate::failpoint;
-use crate::atomic_file::{self, Points};
 use crate::index::Index;
 use crate::log::{LogInner, Segment};
 use crate::outbox::Outbox;
@@ -63,7 +63,8 @@ impl Keeper {
         }
         if self.log.wants_spare() {
             let recycled = self.log.segment_count() >= budget && self.recycle_oldest(budget)?;
-            if !(recycled && !self.log.wants_spare()) && !self.closing.load(Ordering::Acquire) {
+            let missing = !recycled || self.log.wants_spare();
+            if missing && !self.closing.load(Ordering::Acquire) {
                 self.log.prepare_spare().map_err(log_io)?;
             }
         }
@@ -79,8 +80,15 @@ impl Keeper {
     pub(crate) fn save_state(&self) -> Result<(), StoreError> {
         let (_, body) = self.outbox.encode_state()?;
         let counters = &self.log.counters;
-        atomic_file::write(self.log.disk.as_ref(), &self.state_path, &body, POINTS, counters)?;
-        self.state_saved_at.store(counters.bytes_written.get(), Ordering::Relaxed);
+        atomic_file::write(
+            self.log.disk.as_ref(),
+            &self.state_path,
+            &body,
+            POINTS,
+            counters,
+        )?;
+        self.state_saved_at
+            .store(counters.bytes_written.get(), Ordering::Relaxed);
         Ok(())
     }
 
@@ -88,8 +96,14 @@ impl Keeper {
         if self.log.segment_count() + ASK_AHEAD < budget {
             return;
         }
-        let Some(oldest) = self.log.oldest() else { return };
-        if self.snapshots.oldest().is_none_or(|through| through < oldest.last_seq()) {
+        let Some(oldest) = self.log.oldest() else {
+            return;
+        };
+        if self
+            .snapshots
+            .oldest()
+            .is_none_or(|through| through < oldest.last_seq())
+        {
             let through = Seq(self.log.through());
             self.snapshot_wanted.send_if_modified(|wanted| {
                 // Once per segment's worth of records, not at every round.
@@ -104,14 +118,23 @@ impl Keeper {
 
     /// Recycles the oldest segment; false when it has to stay for now.
     fn recycle_oldest(&self, budget: u64) -> Result<bool, StoreError> {
-        let Some(oldest) = self.log.oldest() else { return Ok(false) };
+        let Some(oldest) = self.log.oldest() else {
+            return Ok(false);
+        };
         let (first, last) = (oldest.base_seq, oldest.last_seq());
-        let needed = self.snapshots.oldest().is_some_and(|through| through < last);
+        let needed = self
+            .snapshots
+            .oldest()
+            .is_some_and(|through| through < last);
         if needed {
             if self.log.segment_count() < budget + GRACE_SEGMENTS {
                 return Ok(false);
             }
-            tracing::warn!(first, last, "recycled although the detectors' snapshot lies before");
+            tracing::warn!(
+                first,
+                last,
+                "recycled although the detectors' snapshot lies before"
+            );
             self.log.counters.recycled_past_snapshot.add(1);
         }
         self.recycle(oldest, first, last)

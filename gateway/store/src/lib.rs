@@ -53,7 +53,9 @@ pub use outbox::{DeadLetter, Numbers, Outbox, OutboxRef};
 pub use store::{Opened, Store};
 pub use usage::{LogState, Usage};
 
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{
+    Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
+};
 use std::time::Duration;
 
 // A panic while a lock is held does not make the rest of the store unusable: what these locks guard
@@ -75,8 +77,15 @@ fn wait<'a, T>(condvar: &Condvar, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T>
     condvar.wait(guard).unwrap_or_else(PoisonError::into_inner)
 }
 
-fn wait_for<'a, T>(condvar: &Condvar, guard: MutexGuard<'a, T>, time: Duration) -> MutexGuard<'a, T> {
-    condvar.wait_timeout(guard, time).unwrap_or_else(PoisonError::into_inner).0
+fn wait_for<'a, T>(
+    condvar: &Condvar,
+    guard: MutexGuard<'a, T>,
+    time: Duration,
+) -> MutexGuard<'a, T> {
+    condvar
+        .wait_timeout(guard, time)
+        .unwrap_or_else(PoisonError::into_inner)
+        .0
 }
 
 /// Waits until `done` or the time is over.

@@ -12,12 +12,21 @@ use tillwatch_protocol::time::Clock;
 use tillwatch_protocol::{Lane, MessageId, Notice, OutboxEntry, Record, Seq, Stamp};
 
 fn stamp(n: u64) -> Stamp {
-    Stamp { boot: 1, monotonic_ns: n, utc_us: 0, clock: Clock::Synced }
+    Stamp {
+        boot: 1,
+        monotonic_ns: n,
+        utc_us: 0,
+        clock: Clock::Synced,
+    }
 }
 
 fn notice(n: u64, size: usize) -> Record {
     let text = format!("{n} {}", "x".repeat(size));
-    Record::Notice(Notice { code: Cow::Borrowed("model"), text, stamp: stamp(n) })
+    Record::Notice(Notice {
+        code: Cow::Borrowed("model"),
+        text,
+        stamp: stamp(n),
+    })
 }
 
 fn open(disk: &SimDisk, lock: &Path, budget: u64) -> (Store, Opened) {
@@ -25,7 +34,10 @@ fn open(disk: &SimDisk, lock: &Path, budget: u64) -> (Store, Opened) {
         log_budget_bytes: budget,
         group_delay: Duration::from_millis(1),
         group_bytes: 4096,
-        outbox: OutboxLimits { max_bytes: 64 << 10, ..StoreOptions::small().outbox },
+        outbox: OutboxLimits {
+            max_bytes: 64 << 10,
+            ..StoreOptions::small().outbox
+        },
         boot_id: Some("model".into()),
         ..StoreOptions::small()
     };
@@ -45,9 +57,16 @@ fn until(what: &str, mut condition: impl FnMut() -> bool) {
 #[derive(Debug, Clone)]
 enum Action {
     /// So many records of this size as one atomic group.
-    Append { records: usize, size: usize, now: bool },
+    Append {
+        records: usize,
+        size: usize,
+        now: bool,
+    },
     /// A message with a notice beside it.
-    Message { lane: Lane, size: usize },
+    Message {
+        lane: Lane,
+        size: usize,
+    },
     /// Acknowledges the oldest pending of a lane.
     Acknowledge(Lane),
     Abandon(Lane),
@@ -98,9 +117,15 @@ impl Model {
         assert_eq!(opened.damages, [], "a power cut is no damage");
         // Not the store's: it may be copying forward already.
         let last = opened.last_seq;
-        assert!(last >= durable, "durable up to {durable}, the log ends at {last}");
+        assert!(
+            last >= durable,
+            "durable up to {durable}, the log ends at {last}"
+        );
         for (first, end) in &self.groups {
-            assert!(*end <= last.0 || *first > last.0, "group {first}..={end} is torn at {last}");
+            assert!(
+                *end <= last.0 || *first > last.0,
+                "group {first}..={end} is torn at {last}"
+            );
         }
         self.groups.retain(|(_, end)| *end <= last.0);
         self.records.retain(|seq, _| *seq <= last.0);
@@ -120,17 +145,30 @@ impl Model {
         for lane in Lane::ALL {
             let at = lane.index();
             self.entries[at].retain(|_, (seq, _)| *seq <= last.0);
-            let next = self.entries[at].last_key_value().map_or(1, |(number, _)| number + 1);
+            let next = self.entries[at]
+                .last_key_value()
+                .map_or(1, |(number, _)| number + 1);
             assert_eq!(store.outbox().next_numbers()[at], next, "{lane:?}");
-            let pending: BTreeMap<u64, _> =
-                store.outbox().pending(lane, 0, usize::MAX).into_iter().map(|r| (r.lane_seq, r)).collect();
+            let pending: BTreeMap<u64, _> = store
+                .outbox()
+                .pending(lane, 0, usize::MAX)
+                .into_iter()
+                .map(|r| (r.lane_seq, r))
+                .collect();
             for (number, (_, payload)) in &self.entries[at] {
                 match pending.get(number) {
                     Some(r) => assert_eq!(&store.outbox().entry(r).unwrap().payload, payload),
-                    None => assert!(self.settled[at].contains(number), "{lane:?} {number} is lost"),
+                    None => assert!(
+                        self.settled[at].contains(number),
+                        "{lane:?} {number} is lost"
+                    ),
                 }
             }
-            assert!(pending.keys().all(|number| self.entries[at].contains_key(number)));
+            assert!(
+                pending
+                    .keys()
+                    .all(|number| self.entries[at].contains_key(number))
+            );
             // A mark may be lost: then it is pending again.
             self.settled[at].retain(|number| !pending.contains_key(number) && *number < next);
         }
@@ -147,7 +185,9 @@ fn run(actions: &[Action], budget: u64) {
         let n = model.count;
         match action {
             Action::Append { records, size, now } => {
-                let records: Vec<_> = (0..*records).map(|i| notice(n * 10 + i as u64, *size)).collect();
+                let records: Vec<_> = (0..*records)
+                    .map(|i| notice(n * 10 + i as u64, *size))
+                    .collect();
                 let urgency = if *now { Urgency::Now } else { Urgency::Normal };
                 let range = store.append(&records, urgency).unwrap();
                 model.groups.push((range.first.0, range.last.0));
@@ -161,7 +201,8 @@ fn run(actions: &[Action], budget: u64) {
                 let range = store.append_with(Urgency::Now, |numbers| {
                     taken = numbers.next(*lane);
                     let message_id = MessageId::derive(log, *lane, taken);
-                    let (topic, content_type) = ("stores/S03/alerts".into(), "application/json".into());
+                    let (topic, content_type) =
+                        ("stores/S03/alerts".into(), "application/json".into());
                     let entry = OutboxEntry {
                         lane: *lane,
                         lane_seq: taken,
@@ -178,20 +219,25 @@ fn run(actions: &[Action], budget: u64) {
                         // Positions after the entry are marks of entries that made room.
                         model.groups.push((range.first.0, range.last.0));
                         model.records.insert(range.first.0, notice(n, 10));
-                        let old = model.entries[lane.index()].insert(taken, (range.last.0, payload));
+                        let old =
+                            model.entries[lane.index()].insert(taken, (range.last.0, payload));
                         assert_eq!(old, None, "number given twice");
                         let bulk = Lane::Bulk.index();
                         let pending = store.outbox().dead_letters();
                         model.settled[bulk].extend(pending.iter().map(|dead| dead.lane_seq));
                     }
-                    Err(error) => assert!(matches!(error, AppendError::OutboxFull { .. }), "{error}"),
+                    Err(error) => {
+                        assert!(matches!(error, AppendError::OutboxFull { .. }), "{error}")
+                    }
                 }
             }
             Action::Acknowledge(lane) | Action::Abandon(lane) => {
                 if let Some(r) = store.outbox().pending(*lane, 0, 1).first() {
                     model.settled[lane.index()].insert(r.lane_seq);
                     match action {
-                        Action::Abandon(_) => store.outbox().abandon(*lane, r.lane_seq, "test").unwrap(),
+                        Action::Abandon(_) => {
+                            store.outbox().abandon(*lane, r.lane_seq, "test").unwrap()
+                        }
                         _ => store.outbox().acknowledge(*lane, r.lane_seq).unwrap(),
                     }
                 }
@@ -239,9 +285,16 @@ fn run(actions: &[Action], budget: u64) {
 
 /// Few cases by default; `PROPTEST_CASES` asks for more.
 fn config() -> ProptestConfig {
-    let cases = std::env::var("PROPTEST_CASES").ok().and_then(|n| n.parse().ok());
+    let cases = std::env::var("PROPTEST_CASES")
+        .ok()
+        .and_then(|n| n.parse().ok());
     let cases = cases.unwrap_or(64);
-    ProptestConfig { cases, max_shrink_iters: 200, failure_persistence: None, ..ProptestConfig::default() }
+    ProptestConfig {
+        cases,
+        max_shrink_iters: 200,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    }
 }
 
 proptest! {
@@ -268,7 +321,9 @@ fn a_failed_sync_costs_a_segment_and_no_record() {
         if n % 10 == 0 {
             disk.fail_syncs(if n == 30 { 3 } else { 1 });
         }
-        let range = store.append(&[notice(n, 100), notice(n + 1000, 100)], Urgency::Now).unwrap();
+        let range = store
+            .append(&[notice(n, 100), notice(n + 1000, 100)], Urgency::Now)
+            .unwrap();
         until("durable", || *store.durable().borrow() >= range.last);
         expected.insert(range.first, notice(n, 100));
         expected.insert(range.last, notice(n + 1000, 100));
@@ -282,7 +337,11 @@ fn a_failed_sync_costs_a_segment_and_no_record() {
     let (store, opened) = open(&after, lock.path(), 8 << 20);
     assert_eq!((opened.damages.len(), opened.last_seq), (0, Seq(80)));
     let again: Vec<_> = store.scan(Seq(0)).unwrap().map(Result::unwrap).collect();
-    assert_eq!(again, expected.into_iter().collect::<Vec<_>>(), "each once, in order");
+    assert_eq!(
+        again,
+        expected.into_iter().collect::<Vec<_>>(),
+        "each once, in order"
+    );
 }
 
 #[test]
@@ -305,16 +364,33 @@ fn a_damaged_middle_is_set_aside_reported_and_read_around() {
     });
     let (store, opened) = open(&disk, lock.path(), 8 << 20);
     let damage = &opened.damages[0];
-    assert_eq!((opened.damages.len(), damage.from, damage.to), (1, Seq(7), Seq(7)));
+    assert_eq!(
+        (opened.damages.len(), damage.from, damage.to),
+        (1, Seq(7), Seq(7))
+    );
     assert!(damage.offset < found as u64 && found as u64 <= damage.offset + damage.bytes);
-    assert!(opened.notices[0].contains("records 7 to 7 of the log are lost"), "{:?}", opened.notices);
+    assert!(
+        opened.notices[0].contains("records 7 to 7 of the log are lost"),
+        "{:?}",
+        opened.notices
+    );
     assert!(damage.aside.is_some());
     let (good, bad): (Vec<_>, Vec<_>) = store.scan(Seq(0)).unwrap().partition(Result::is_ok);
     let seqs: Vec<u64> = good.into_iter().map(|item| item.unwrap().0.0).collect();
     assert_eq!(seqs, (1..=20).filter(|n| *n != 7).collect::<Vec<_>>());
-    assert!(matches!(bad[..], [Err(StoreError::Damaged { from: Seq(7), to: Seq(7), .. })]));
+    assert!(matches!(
+        bad[..],
+        [Err(StoreError::Damaged {
+            from: Seq(7),
+            to: Seq(7),
+            ..
+        })]
+    ));
     assert!(store.read(Seq(7)).is_err());
-    assert_eq!(store.append(&[notice(21, 1)], Urgency::Now).unwrap().first, Seq(21));
+    assert_eq!(
+        store.append(&[notice(21, 1)], Urgency::Now).unwrap().first,
+        Seq(21)
+    );
 }
 
 #[test]
@@ -330,7 +406,11 @@ fn an_older_program_reads_on_past_types_it_does_not_know() {
     group.finish(Urgency::Normal).unwrap();
     let last = store.append(&[notice(2, 1)], Urgency::Now).unwrap().last;
     until("durable", || *store.durable().borrow() >= last);
-    let seqs: Vec<_> = store.scan(Seq(0)).unwrap().map(|item| item.unwrap().0.0).collect();
+    let seqs: Vec<_> = store
+        .scan(Seq(0))
+        .unwrap()
+        .map(|item| item.unwrap().0.0)
+        .collect();
     assert_eq!(seqs, [1, 4]);
     assert_eq!(store.read(Seq(2)).unwrap(), None);
 }
@@ -342,10 +422,19 @@ fn a_disk_that_takes_nothing_is_told_and_recovered_from() {
     let (store, _) = open(&disk, lock.path(), 8 << 20);
     disk.fail_syncs(u32::MAX);
     let last = store.append(&[notice(1, 10)], Urgency::Now).unwrap().last;
-    until("broken", || matches!(*store.state().borrow(), crate::LogState::Broken { .. }));
-    assert!(matches!(store.save_snapshot(last, b""), Err(StoreError::Broken { .. })));
+    until("broken", || {
+        matches!(*store.state().borrow(), crate::LogState::Broken { .. })
+    });
+    assert!(matches!(
+        store.save_snapshot(last, b""),
+        Err(StoreError::Broken { .. })
+    ));
     store.append(&[notice(2, 10)], Urgency::Normal).unwrap();
-    assert_eq!(*store.durable().borrow(), Seq(0), "nothing is called durable");
+    assert_eq!(
+        *store.durable().borrow(),
+        Seq(0),
+        "nothing is called durable"
+    );
     disk.fail_syncs(0);
     until("durable", || *store.durable().borrow() >= last.next());
     assert_eq!(*store.state().borrow(), crate::LogState::Writable);

@@ -16,7 +16,11 @@ pub struct OutboxLimits {
 
 impl Default for OutboxLimits {
     fn default() -> Self {
-        Self { max_entries: 100_000, alert_reserve: 10_000, max_bytes: 192 << 20 }
+        Self {
+            max_entries: 100_000,
+            alert_reserve: 10_000,
+            max_bytes: 192 << 20,
+        }
     }
 }
 
@@ -87,7 +91,11 @@ impl StoreOptions {
             ballast_bytes: 0,
             group_delay: Duration::from_millis(5),
             group_bytes: 16 << 10,
-            outbox: OutboxLimits { max_entries: 1_000, alert_reserve: 100, max_bytes: 512 << 10 },
+            outbox: OutboxLimits {
+                max_entries: 1_000,
+                alert_reserve: 100,
+                max_bytes: 512 << 10,
+            },
             index: IndexKind::Memory,
             ..Self::default()
         }
@@ -98,11 +106,16 @@ impl StoreOptions {
     pub(crate) fn check(&self) -> Result<(), StoreError> {
         let segment = self.segment_bytes;
         if !(64 << 10..=64 << 20).contains(&segment) || !segment.is_multiple_of(4096) {
-            let text = format!("segment_bytes is {segment}; it must be a multiple of 4096 from 64 KiB to 64 MiB");
+            let text = format!(
+                "segment_bytes is {segment}; it must be a multiple of 4096 from 64 KiB to 64 MiB"
+            );
             return Err(StoreError::Options(text));
         }
         if self.log_budget_bytes / segment < 4 {
-            let text = format!("log_budget_bytes is {}; it must hold four segments", self.log_budget_bytes);
+            let text = format!(
+                "log_budget_bytes is {}; it must hold four segments",
+                self.log_budget_bytes
+            );
             return Err(StoreError::Options(text));
         }
         Ok(())
@@ -112,6 +125,9 @@ impl StoreOptions {
     /// always gains space.
     pub(crate) fn outbox_limits(&self) -> OutboxLimits {
         let max_bytes = self.outbox.max_bytes.min(self.log_budget_bytes / 2);
-        OutboxLimits { max_bytes, ..self.outbox.clone() }
+        OutboxLimits {
+            max_bytes,
+            ..self.outbox.clone()
+        }
     }
 }

@@ -60,14 +60,16 @@ impl Quarantine {
     pub(crate) fn newest(&self, limit: usize) -> Vec<Quarantined> {
         let log = &self.log.inner;
         let (first, last) = (log.first_seq().0, log.through());
-        let items = (first..=last).rev().filter_map(|seq| match read(log, Seq(seq)) {
-            Ok(Some(Record::Quarantined(item))) => Some(item),
-            Ok(_) => None,
-            Err(error) => {
-                tracing::warn!(%error, "quarantined item not readable");
-                None
-            }
-        });
+        let items = (first..=last)
+            .rev()
+            .filter_map(|seq| match read(log, Seq(seq)) {
+                Ok(Some(Record::Quarantined(item))) => Some(item),
+                Ok(_) => None,
+                Err(error) => {
+                    tracing::warn!(%error, "quarantined item not readable");
+                    None
+                }
+            });
         items.take(limit).collect()
     }
 

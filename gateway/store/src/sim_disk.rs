@@ -109,7 +109,8 @@ impl SimDisk {
                         if inode.synced.len() < sector_end {
                             inode.synced.resize(sector_end, 0);
                         }
-                        inode.synced[at..sector_end].copy_from_slice(&bytes[at - offset..sector_end - offset]);
+                        inode.synced[at..sector_end]
+                            .copy_from_slice(&bytes[at - offset..sector_end - offset]);
                     }
                     at = sector_end;
                 }
@@ -194,7 +195,14 @@ impl Disk for SimDisk {
         state.next += 1;
         let inode = state.next;
         let bytes = vec![0; len as usize];
-        state.inodes.insert(inode, Inode { now: bytes.clone(), synced: bytes, dirty: Vec::new() });
+        state.inodes.insert(
+            inode,
+            Inode {
+                now: bytes.clone(),
+                synced: bytes,
+                dirty: Vec::new(),
+            },
+        );
         let change = NameChange::Link(path.to_owned(), inode);
         apply(&mut state.names, &change);
         state.changes.push(change);
@@ -210,7 +218,9 @@ impl Disk for SimDisk {
     fn list(&self, dir: &Path) -> io::Result<Vec<String>> {
         let state = self.0.lock().unwrap();
         let inside = state.names.keys().filter(|path| path.parent() == Some(dir));
-        Ok(inside.filter_map(|path| Some(path.file_name()?.to_str()?.to_owned())).collect())
+        Ok(inside
+            .filter_map(|path| Some(path.file_name()?.to_str()?.to_owned()))
+            .collect())
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {

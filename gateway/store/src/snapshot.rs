@@ -33,13 +33,25 @@ fn path_of(dir: &Path, through: u64) -> PathBuf {
 }
 
 impl Snapshots {
-    pub(crate) fn open(disk: Arc<dyn Disk>, dir: PathBuf, counters: Arc<Counters>) -> Result<Self, StoreError> {
-        disk.make_dir(&dir).map_err(StoreError::io("create", &dir))?;
+    pub(crate) fn open(
+        disk: Arc<dyn Disk>,
+        dir: PathBuf,
+        counters: Arc<Counters>,
+    ) -> Result<Self, StoreError> {
+        disk.make_dir(&dir)
+            .map_err(StoreError::io("create", &dir))?;
         let names = disk.list(&dir).map_err(StoreError::io("list", &dir))?;
-        let mut held: Vec<u64> =
-            names.iter().filter_map(|name| name.strip_suffix(".snap")?.parse().ok()).collect();
+        let mut held: Vec<u64> = names
+            .iter()
+            .filter_map(|name| name.strip_suffix(".snap")?.parse().ok())
+            .collect();
         held.sort_unstable();
-        Ok(Snapshots { disk, dir, counters, held: Mutex::new(held) })
+        Ok(Snapshots {
+            disk,
+            dir,
+            counters,
+            held: Mutex::new(held),
+        })
     }
 
     /// Saves a snapshot that is already covered by durable records; removes all but the newest two.
@@ -52,7 +64,9 @@ impl Snapshots {
         }
         while held.len() > KEPT {
             let old = path_of(&self.dir, held[0]);
-            self.disk.remove(&old).map_err(StoreError::io("remove", &old))?;
+            self.disk
+                .remove(&old)
+                .map_err(StoreError::io("remove", &old))?;
             held.remove(0);
             failpoint::hit("snapshot.old_removed").map_err(StoreError::io("remove", &old))?;
         }

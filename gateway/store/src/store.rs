@@ -90,10 +90,19 @@ impl Store {
         let counters = Arc::new(Counters::default());
         let mut notices = Vec::new();
         let log_dir = dir.join("log");
-        let boot_id = options.boot_id.clone().unwrap_or_else(identity::kernel_boot_id);
+        let boot_id = options
+            .boot_id
+            .clone()
+            .unwrap_or_else(identity::kernel_boot_id);
         let known_log = log_id_of(disk.as_ref(), &log_dir);
-        let identity =
-            identity::load(disk.as_ref(), dir, &boot_id, known_log, &mut notices, &counters)?;
+        let identity = identity::load(
+            disk.as_ref(),
+            dir,
+            &boot_id,
+            known_log,
+            &mut notices,
+            &counters,
+        )?;
         let ballast = dir.join("ballast");
         reserve(disk.as_ref(), &ballast, options.ballast_bytes, &mut notices)?;
 
@@ -121,12 +130,21 @@ impl Store {
         opened.notices.extend(found.notices);
 
         let state_path = dir.join("outbox.state");
-        let mut state = read_state(disk.as_ref(), &state_path, identity.log_id, &mut opened.notices)?;
+        let mut state = read_state(
+            disk.as_ref(),
+            &state_path,
+            identity.log_id,
+            &mut opened.notices,
+        )?;
         outbox::replay(&log.inner, &mut state);
         let limits = options.outbox_limits();
         let outbox = Outbox::new(Arc::clone(&log.inner), limits, state, Arc::clone(&counters));
         let outbox = Arc::new(outbox);
-        let snapshots = Snapshots::open(Arc::clone(&disk), dir.join("snapshots"), Arc::clone(&counters))?;
+        let snapshots = Snapshots::open(
+            Arc::clone(&disk),
+            dir.join("snapshots"),
+            Arc::clone(&counters),
+        )?;
         let snapshots = Arc::new(snapshots);
         let (quarantine, found) = Quarantine::open(
             disk,
@@ -135,7 +153,12 @@ impl Store {
             options.quarantine_budget_bytes,
             Arc::clone(&counters),
         )?;
-        opened.notices.extend(found.damages.iter().map(|damage| format!("quarantine: {damage}")));
+        opened.notices.extend(
+            found
+                .damages
+                .iter()
+                .map(|damage| format!("quarantine: {damage}")),
+        );
 
         let index_options = IndexOptions {
             dir: dir.join("index"),
@@ -184,7 +207,12 @@ impl Store {
             log_budget_bytes: options.log_budget_bytes,
             lock,
         };
-        Ok((Store { inner: Arc::new(inner) }, opened))
+        Ok((
+            Store {
+                inner: Arc::new(inner),
+            },
+            opened,
+        ))
     }
 
     /// The life of this log; also the outbox's epoch.
@@ -205,7 +233,8 @@ impl Store {
     /// # Errors
     /// [`AppendError`]; then nothing was appended and no number used up.
     pub fn append(&self, records: &[Record], urgency: Urgency) -> Result<SeqRange, AppendError> {
-        let outgoing = |record: &Record| matches!(record, Record::Outbox(_) | Record::OutboxMark(_));
+        let outgoing =
+            |record: &Record| matches!(record, Record::Outbox(_) | Record::OutboxMark(_));
         let range = if records.iter().any(outgoing) {
             self.inner.outbox.append(records, urgency)?
         } else {
@@ -322,7 +351,9 @@ impl Store {
     /// # Errors
     /// [`StoreError::Io`].
     pub fn snapshots(&self) -> Result<Vec<(Seq, Vec<u8>)>, StoreError> {
-        self.inner.snapshots.all(Seq(self.inner.log.inner.through()))
+        self.inner
+            .snapshots
+            .all(Seq(self.inner.log.inner.through()))
     }
 
     /// Changes to a position when the log would like a snapshot that reaches it, so that old
@@ -362,7 +393,13 @@ impl Store {
     /// What the store has done and holds.
     #[must_use]
     pub fn usage(&self) -> Usage {
-        let Inner { log, counters, outbox, index, .. } = &*self.inner;
+        let Inner {
+            log,
+            counters,
+            outbox,
+            index,
+            ..
+        } = &*self.inner;
         let log = &log.inner;
         let (quarantined, quarantine_evicted) = self.inner.quarantine.counts();
         let durable = Seq(log.through());
@@ -426,7 +463,8 @@ impl Inner {
             .map_err(StoreError::io("close", &self.keeper.state_path))
             .and_then(|()| self.keeper.save_state())
             .and_then(|()| {
-                failpoint::hit("close.state_saved").map_err(StoreError::io("close", &self.keeper.state_path))
+                failpoint::hit("close.state_saved")
+                    .map_err(StoreError::io("close", &self.keeper.state_path))
             });
         if let Err(error) = saved {
             tracing::error!(%error, "outbox state not saved: the next start replays more of the log");
@@ -462,9 +500,14 @@ fn take_lock(dir: &Path) -> Result<File, StoreError> {
             // The number is for the message only: without it the answer is the same.
             let _ = file.read_to_string(&mut text);
             let pid = text.trim().parse().unwrap_or(0);
-            return Err(StoreError::Locked { dir: dir.to_owned(), pid });
+            return Err(StoreError::Locked {
+                dir: dir.to_owned(),
+                pid,
+            });
         }
-        Err(std::fs::TryLockError::Error(error)) => return Err(StoreError::io("lock", &path)(error)),
+        Err(std::fs::TryLockError::Error(error)) => {
+            return Err(StoreError::io("lock", &path)(error));
+        }
     }
     let write = |file: &mut File| {
         file.set_len(0)?;
@@ -481,11 +524,14 @@ fn read_state(
     log_id: LogId,
     notices: &mut Vec<String>,
 ) -> Result<State, StoreError> {
-    let decoded = atomic_file::read(disk, path)
-        .and_then(|body| body.map_or_else(|| Ok(State::default()), |body| State::decode(&body, log_id)));
+    let decoded = atomic_file::read(disk, path).and_then(|body| {
+        body.map_or_else(|| Ok(State::default()), |body| State::decode(&body, log_id))
+    });
     match decoded {
         Err(error @ StoreError::StateFile { .. }) => {
-            notices.push(format!("the outbox's state is rebuilt from the whole log: {error}"));
+            notices.push(format!(
+                "the outbox's state is rebuilt from the whole log: {error}"
+            ));
             Ok(State::default())
         }
         other => other,
@@ -493,12 +539,19 @@ fn read_state(
 }
 
 /// Reserves space on the disk that the log may fall back on.
-fn reserve(disk: &dyn Disk, path: &Path, bytes: u64, notices: &mut Vec<String>) -> Result<(), StoreError> {
+fn reserve(
+    disk: &dyn Disk,
+    path: &Path,
+    bytes: u64,
+    notices: &mut Vec<String>,
+) -> Result<(), StoreError> {
     if bytes == 0 || disk.open(path).is_ok() {
         return Ok(());
     }
     if let Err(error) = disk.create(path, bytes) {
-        notices.push(format!("no reserve could be set aside on the disk: {error}"));
+        notices.push(format!(
+            "no reserve could be set aside on the disk: {error}"
+        ));
         disk.remove(path).map_err(StoreError::io("remove", path))?;
     }
     Ok(())

@@ -1,5 +1,11 @@
 //! What the index answers, and that it can be lost at any time.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that cannot go on stops"
+)]
+
 mod common;
 
 use common::*;
@@ -15,7 +21,11 @@ use tillwatch_store::{AlertFilter, Delivery, IndexKind, Opened, Store, StoreOpti
 
 fn open_sled(dir: &Path) -> (Store, Opened) {
     let checkpoint = std::time::Duration::from_millis(20);
-    let options = StoreOptions { index: IndexKind::Sled, index_checkpoint: checkpoint, ..small("boot-1") };
+    let options = StoreOptions {
+        index: IndexKind::Sled,
+        index_checkpoint: checkpoint,
+        ..small("boot-1")
+    };
     Store::open(dir, options).unwrap()
 }
 
@@ -30,7 +40,10 @@ fn add(store: &Store, records: &[Record]) -> Seq {
 }
 
 fn told(log: LogId, lane_seq: u64, alert: &Alert) -> Record {
-    let payload = format!(r#"{{"alert_id":"{}","revision":{}}}"#, alert.alert_id, alert.revision);
+    let payload = format!(
+        r#"{{"alert_id":"{}","revision":{}}}"#,
+        alert.alert_id, alert.revision
+    );
     entry(log, Lane::Urgent, lane_seq, payload.into_bytes())
 }
 
@@ -43,7 +56,13 @@ fn a_day(store: &Store) -> Seq {
     add(store, &[Record::Alert(first.clone()), told(log, 1, &first)]);
     add(store, &[event(5, EventBody::Pos(Box::new(pos(1, "123"))))]);
     add(store, &[event(6, EventBody::Pos(Box::new(pos(2, "123"))))]);
-    add(store, &[event(7, receipt(&["MILK 1.20", "Bäckerei Müller", "TICKET T8923"]))]);
+    add(
+        store,
+        &[event(
+            7,
+            receipt(&["MILK 1.20", "Bäckerei Müller", "TICKET T8923"]),
+        )],
+    );
     add(store, &[event(8, receipt(&["BREAD 2.00", "TICKET T8924"]))]);
     let finding = Finding {
         rule: Rule::of("pos_score"),
@@ -56,7 +75,10 @@ fn a_day(store: &Store) -> Seq {
             stamp: stamp(9),
             what: "kick".into(),
         }],
-        subject: Subject { event_id: Some("123".into()), ..Subject::default() },
+        subject: Subject {
+            event_id: Some("123".into()),
+            ..Subject::default()
+        },
         cleared: None,
     };
     add(store, &[Record::Finding(finding)]);
@@ -89,15 +111,30 @@ fn events_are_found_by_time_id_and_words() {
     let (store, _) = open_sled(dir.path());
     let kick = a_day(&store);
     let index = store.index();
-    let seqs = |rows: Vec<(Seq, Record)>| rows.into_iter().map(|(seq, _)| seq.0).collect::<Vec<_>>();
-    assert_eq!(seqs(index.recent_events(100)), [9, 8, 7, 6, 5, 3, 2], "no tick, no outbox entry");
+    let seqs =
+        |rows: Vec<(Seq, Record)>| rows.into_iter().map(|(seq, _)| seq.0).collect::<Vec<_>>();
+    assert_eq!(
+        seqs(index.recent_events(100)),
+        [9, 8, 7, 6, 5, 3, 2],
+        "no tick, no outbox entry"
+    );
     assert_eq!(seqs(index.recent_events(2)), [9, 8]);
     let base = stamp(0).utc_us;
-    assert_eq!(seqs(index.events_between(base + 5, base + 8, 100)), [5, 6, 7], "the end is excluded");
+    assert_eq!(
+        seqs(index.events_between(base + 5, base + 8, 100)),
+        [5, 6, 7],
+        "the end is excluded"
+    );
     assert_eq!(index.by_event_id("123"), [Seq(5), Seq(6), Seq(9)]);
     assert_eq!(index.by_event_id("2"), [kick], "our own position");
     assert_eq!(index.by_event_id("evt-9"), [Seq(3)], "an alert about it");
-    let found = |q: &str| index.receipts(q, 10).into_iter().map(|(seq, _)| seq.0).collect::<Vec<_>>();
+    let found = |q: &str| {
+        index
+            .receipts(q, 10)
+            .into_iter()
+            .map(|(seq, _)| seq.0)
+            .collect::<Vec<_>>()
+    };
     assert_eq!(found("ticket"), [8, 7]);
     assert_eq!(found("müller MILK"), [7]);
     assert_eq!(found("t892"), [8, 7], "the beginning of a word");
@@ -112,44 +149,81 @@ fn an_alert_row_follows_revisions_reviews_and_delivery() {
     let (log, kick) = (store.log_id(), a_day(&store));
     let id = alert(log, kick, 1).alert_id;
     let row = || store.index().alert(id).unwrap();
-    let mark = |lane_seq, fate| Record::OutboxMark(OutboxMark { lane: Lane::Urgent, lane_seq, fate });
-    assert_eq!((row().alert.revision, row().delivery, row().accepted), (1, Delivery::Accepted, true));
+    let mark = |lane_seq, fate| {
+        Record::OutboxMark(OutboxMark {
+            lane: Lane::Urgent,
+            lane_seq,
+            fate,
+        })
+    };
+    assert_eq!(
+        (row().alert.revision, row().delivery, row().accepted),
+        (1, Delivery::Accepted, true)
+    );
     add(&store, &[mark(1, OutboxFate::Acknowledged)]);
     indexed(&store);
     assert_eq!(row().delivery, Delivery::Acknowledged);
     let second = alert(log, kick, 2);
-    add(&store, &[Record::Alert(second.clone()), told(log, 2, &second)]);
+    add(
+        &store,
+        &[Record::Alert(second.clone()), told(log, 2, &second)],
+    );
     indexed(&store);
-    assert_eq!((row().alert.revision, row().delivery), (2, Delivery::Accepted));
+    assert_eq!(
+        (row().alert.revision, row().delivery),
+        (2, Delivery::Accepted)
+    );
     // An old revision that comes late changes nothing.
     add(&store, &[Record::Alert(alert(log, kick, 1))]);
-    let pending = AlertFilter { pending_only: true, ..AlertFilter::default() };
+    let pending = AlertFilter {
+        pending_only: true,
+        ..AlertFilter::default()
+    };
     indexed(&store);
-    assert_eq!((row().alert.revision, store.index().alerts(pending).len()), (2, 1));
-    let review = Review { alert_id: id, verdict: Verdict::Confirmed, note: "seen".into(), reviewer: "m".into() };
+    assert_eq!(
+        (row().alert.revision, store.index().alerts(pending).len()),
+        (2, 1)
+    );
+    let review = Review {
+        alert_id: id,
+        verdict: Verdict::Confirmed,
+        note: "seen".into(),
+        reviewer: "m".into(),
+    };
     add(&store, &[event(20, EventBody::Review(review.clone()))]);
     indexed(&store);
     assert_eq!(row().review, Some(review));
     assert_eq!(store.index().alerts(pending), []);
-    let later = AlertFilter { since_us: Some(stamp(1_000).utc_us), ..AlertFilter::default() };
+    let later = AlertFilter {
+        since_us: Some(stamp(1_000).utc_us),
+        ..AlertFilter::default()
+    };
     assert_eq!(store.index().alerts(later), []);
 }
 
 #[test]
 fn a_redelivery_is_recognised_before_the_index_reached_it() {
     let dir = tempfile::tempdir().unwrap();
-    let options = StoreOptions { group_delay: std::time::Duration::from_secs(60), ..small("b") };
+    let options = StoreOptions {
+        group_delay: std::time::Duration::from_secs(60),
+        ..small("b")
+    };
     let (store, _) = Store::open(dir.path(), options).unwrap();
     let (original, reused) = (pos(1, "123"), pos(2, "123"));
     let seq = store
-        .append_with(Urgency::Normal, |_| vec![event(1, EventBody::Pos(Box::new(original.clone())))])
+        .append_with(Urgency::Normal, |_| {
+            vec![event(1, EventBody::Pos(Box::new(original.clone())))]
+        })
         .unwrap()
         .first;
     assert_eq!(store.index().through(), Seq(0), "not even durable");
     let index = store.index();
     assert_eq!(index.seen_pos(&pos_key(&original)), Some((seq, stamp(1))));
     assert_eq!(index.seen_pos(&pos_key(&reused)), None);
-    assert_eq!(index.seen_pos_id(&pos_id_key(&reused)), Some((seq, stamp(1))));
+    assert_eq!(
+        index.seen_pos_id(&pos_id_key(&reused)),
+        Some((seq, stamp(1)))
+    );
 }
 
 #[test]
@@ -164,7 +238,12 @@ fn a_lost_or_damaged_index_is_rebuilt_with_the_same_answers() {
         let (store, opened) = open_sled(dir.path());
         indexed(&store);
         assert_eq!(answers(&store, kick), expected, "{what}");
-        assert_eq!(!opened.notices.is_empty(), noticed, "{what}: {:?}", opened.notices);
+        assert_eq!(
+            !opened.notices.is_empty(),
+            noticed,
+            "{what}: {:?}",
+            opened.notices
+        );
         store.close();
     };
     let index = dir.path().join("index");
@@ -173,7 +252,7 @@ fn a_lost_or_damaged_index_is_rebuilt_with_the_same_answers() {
     again("removed", false);
     fs::write(index.join("snap.00000000000000FF.generating"), b"half").unwrap();
     again("half a snapshot left over", false);
-    for damage in [garbled as fn(&mut Vec<u8>), flipped, emptied] {
+    for damage in [garbled as fn(&mut [u8]), flipped, zeroed] {
         for name in ["db", "conf"] {
             let path = index.join(name);
             let mut bytes = fs::read(&path).unwrap();
@@ -192,20 +271,20 @@ fn a_lost_or_damaged_index_is_rebuilt_with_the_same_answers() {
     assert!(dir.path().join("aside/index").exists());
 }
 
-fn garbled(bytes: &mut Vec<u8>) {
+fn garbled(bytes: &mut [u8]) {
     for byte in bytes.iter_mut() {
         *byte = byte.wrapping_mul(31).wrapping_add(7);
     }
 }
 
-fn flipped(bytes: &mut Vec<u8>) {
+fn flipped(bytes: &mut [u8]) {
     for at in (0..bytes.len()).step_by(97) {
         bytes[at] ^= 0x10;
     }
 }
 
-fn emptied(bytes: &mut Vec<u8>) {
-    bytes.clear();
+fn zeroed(bytes: &mut [u8]) {
+    bytes.fill(0);
 }
 
 #[test]

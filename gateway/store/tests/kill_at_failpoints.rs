@@ -3,6 +3,12 @@
 //!
 //! The test program runs itself: with `TILLWATCH_STORE_CHILD` set, `child` is the victim.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that cannot go on stops"
+)]
+
 mod common;
 
 use common::*;
@@ -38,7 +44,11 @@ fn child() {
     let dir = Path::new(&dir);
     let boot = std::process::id().to_string();
     let (store, _) = Store::open(&dir.join("data"), options(&boot)).unwrap();
-    let mut notes = fs::OpenOptions::new().create(true).append(true).open(dir.join("notes")).unwrap();
+    let mut notes = fs::OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(dir.join("notes"))
+        .unwrap();
     for round in 0..ROUNDS {
         let log = store.log_id();
         let lane = Lane::ALL[(round % 3) as usize];
@@ -47,7 +57,10 @@ fn child() {
             .append_with(Urgency::Now, |numbers| {
                 lane_seq = numbers.next(lane);
                 let payload = numbers.first_seq().0.to_le_bytes().to_vec();
-                vec![notice(numbers.first_seq().0, 6_000), entry(log, lane, lane_seq, payload)]
+                vec![
+                    notice(numbers.first_seq().0, 6_000),
+                    entry(log, lane, lane_seq, payload),
+                ]
             })
             .unwrap();
         durable(&store, range.last);
@@ -66,42 +79,72 @@ fn child() {
 
 fn live(dir: &Path, point: Option<&str>) -> ExitStatus {
     let mut command = Command::new(std::env::current_exe().unwrap());
-    command.args(["--exact", "child"]).env(DIR, dir).env("RUST_BACKTRACE", "0");
+    command
+        .args(["--exact", "child"])
+        .env(DIR, dir)
+        .env("RUST_BACKTRACE", "0");
     match point {
         Some(point) => command.env("TILLWATCH_FAILPOINT", point),
         None => command.env_remove("TILLWATCH_FAILPOINT"),
     };
-    command.stdout(Stdio::null()).stderr(Stdio::null()).status().unwrap()
+    command
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .unwrap()
 }
 
 fn check(dir: &Path, point: &str) {
     let (store, opened) = Store::open(&dir.join("data"), options("check")).unwrap();
     assert_eq!(opened.damages, [], "{point}");
     let first = store.first_seq();
-    let held: BTreeMap<Seq, Record> =
-        store.scan(Seq(0)).unwrap().map(|item| item.unwrap_or_else(|e| panic!("{point}: {e}"))).collect();
+    let held: BTreeMap<Seq, Record> = store
+        .scan(Seq(0))
+        .unwrap()
+        .map(|item| item.unwrap_or_else(|e| panic!("{point}: {e}")))
+        .collect();
     let mut highest = [0u64; 3];
-    for line in fs::read_to_string(dir.join("notes")).unwrap_or_default().lines() {
+    for line in fs::read_to_string(dir.join("notes"))
+        .unwrap_or_default()
+        .lines()
+    {
         let numbers: Vec<u64> = line.split(' ').map(|word| word.parse().unwrap()).collect();
         let (seq, lane, lane_seq) = (Seq(numbers[0]), numbers[1] as usize - 1, numbers[2]);
-        assert_eq!(lane_seq, highest[lane] + 1, "{point}: numbers of a lane have no gap");
+        assert_eq!(
+            lane_seq,
+            highest[lane] + 1,
+            "{point}: numbers of a lane have no gap"
+        );
         highest[lane] = lane_seq;
         if seq >= first {
-            assert_eq!(held.get(&seq), Some(&notice(seq.0, 6_000)), "{point}: record {seq}");
+            assert_eq!(
+                held.get(&seq),
+                Some(&notice(seq.0, 6_000)),
+                "{point}: record {seq}"
+            );
         }
     }
     for (seq, record) in &held {
         if matches!(record, Record::Notice(_)) {
-            assert!(held.contains_key(&seq.next()), "{point}: group {seq} is torn");
+            assert!(
+                held.contains_key(&seq.next()),
+                "{point}: group {seq} is torn"
+            );
         }
     }
     for lane in Lane::ALL {
         let next = store.outbox().next_numbers()[lane.index()];
         // At most the entry that was being written is there without having been noted.
         let noted = highest[lane.index()];
-        assert!(next == noted + 1 || next == noted + 2, "{point}: {lane:?} {noted} then {next}");
+        assert!(
+            next == noted + 1 || next == noted + 2,
+            "{point}: {lane:?} {noted} then {next}"
+        );
         for r in store.outbox().pending(lane, 0, usize::MAX) {
-            let entry = store.outbox().entry(&r).unwrap_or_else(|e| panic!("{point}: {e}"));
+            let entry = store
+                .outbox()
+                .entry(&r)
+                .unwrap_or_else(|e| panic!("{point}: {e}"));
             assert_eq!(entry.payload.len(), 8, "{point}");
         }
     }
@@ -109,7 +152,10 @@ fn check(dir: &Path, point: &str) {
         assert!(through <= store.last_seq() && bytes == b"state", "{point}");
     }
     until("indexed", || store.index().through() == store.last_seq());
-    assert!(!store.index().recent_events(1).is_empty() || held.is_empty(), "{point}");
+    assert!(
+        !store.index().recent_events(1).is_empty() || held.is_empty(),
+        "{point}"
+    );
 }
 
 #[test]
@@ -121,7 +167,11 @@ fn nothing_promised_is_lost_wherever_the_process_dies() {
                 while let Some(point) = failpoint::NAMES.get(next.fetch_add(1, Ordering::Relaxed)) {
                     let dir = tempfile::tempdir().unwrap();
                     // Dies in its first life or in a later one; each start after a death is checked.
-                    for life in [format!("{point}:1"), format!("{point}:2"), format!("{point}:1")] {
+                    for life in [
+                        format!("{point}:1"),
+                        format!("{point}:2"),
+                        format!("{point}:1"),
+                    ] {
                         let status = live(dir.path(), Some(&life));
                         let died = status.signal() == Some(SIGABRT);
                         assert!(died || status.success(), "{life}: {status}");
@@ -144,15 +194,29 @@ fn nothing_promised_is_lost_wherever_the_process_dies() {
 /// Notes the group that became durable in the moment of death, as the next life's numbers follow it.
 fn note_unnoted(dir: &Path) {
     let text = fs::read_to_string(dir.join("notes")).unwrap_or_default();
-    let last_noted = text.lines().last().map_or(0, |line| line.split(' ').next().unwrap().parse().unwrap());
+    let last_noted = text
+        .lines()
+        .last()
+        .map_or(0, |line| line.split(' ').next().unwrap().parse().unwrap());
     let (store, _) = Store::open(&dir.join("data"), options("note")).unwrap();
-    let mut notes = fs::OpenOptions::new().create(true).append(true).open(dir.join("notes")).unwrap();
+    let mut notes = fs::OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(dir.join("notes"))
+        .unwrap();
     for (seq, record) in store.scan(Seq(last_noted + 1)).unwrap().map(Result::unwrap) {
         if let Record::Outbox(entry) = record
             && entry.payload == (seq.0 - 1).to_le_bytes()
             && seq.0 - 1 > last_noted
         {
-            writeln!(notes, "{} {} {}", seq.0 - 1, entry.lane.number(), entry.lane_seq).unwrap();
+            writeln!(
+                notes,
+                "{} {} {}",
+                seq.0 - 1,
+                entry.lane.number(),
+                entry.lane_seq
+            )
+            .unwrap();
         }
     }
 }

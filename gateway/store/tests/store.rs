@@ -1,5 +1,11 @@
 //! What a store promises while everything works, and across restarts.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that cannot go on stops"
+)]
+
 mod common;
 
 use common::*;
@@ -19,21 +25,37 @@ fn records_come_back_as_they_were_across_restarts() {
     store.close();
 
     let (store, opened) = open(dir.path());
-    assert_eq!((opened.created, opened.last_seq, opened.torn_records), (false, Seq(500), 0));
-    assert_eq!((opened.damages.len(), opened.notices.len()), (0, 0), "{:?}", opened.notices);
+    assert_eq!(
+        (opened.created, opened.last_seq, opened.torn_records),
+        (false, Seq(500), 0)
+    );
+    assert_eq!(
+        (opened.damages.len(), opened.notices.len()),
+        (0, 0),
+        "{:?}",
+        opened.notices
+    );
     assert_eq!(store.log_id(), id);
     let expected: Vec<_> = (1..=500).map(|n| (Seq(n), notice(n, 200))).collect();
     assert_eq!(all(&store), expected);
     assert_eq!(store.read(Seq(77)).unwrap(), Some(notice(77, 200)));
     assert_eq!(store.read(Seq(501)).unwrap(), None);
-    assert_eq!(store.append(&[notice(501, 1)], Urgency::Now).unwrap().first, Seq(501));
+    assert_eq!(
+        store.append(&[notice(501, 1)], Urgency::Now).unwrap().first,
+        Seq(501)
+    );
 }
 
 #[test]
 fn boots_are_counted_by_the_kernels_boot_id() {
     let dir = tempfile::tempdir().unwrap();
     let boots: Vec<u64> = ["a", "a", "b", "a"]
-        .map(|boot| Store::open(dir.path(), small(boot)).unwrap().0.boot_ordinal())
+        .map(|boot| {
+            Store::open(dir.path(), small(boot))
+                .unwrap()
+                .0
+                .boot_ordinal()
+        })
         .into();
     assert_eq!(boots, [1, 1, 2, 3]);
 }
@@ -53,11 +75,16 @@ fn a_second_process_is_told_who_has_the_store() {
 #[test]
 fn an_event_with_its_alert_and_message_costs_one_fdatasync() {
     let dir = tempfile::tempdir().unwrap();
-    let options = StoreOptions { group_delay: std::time::Duration::from_secs(5), ..small("boot-1") };
+    let options = StoreOptions {
+        group_delay: std::time::Duration::from_secs(5),
+        ..small("boot-1")
+    };
     let (store, _) = Store::open(dir.path(), options).unwrap();
     for round in 1..=20 {
         let before = store.usage();
-        let caused = store.append(&[event(round, EventBody::Kick)], Urgency::Normal).unwrap();
+        let caused = store
+            .append(&[event(round, EventBody::Kick)], Urgency::Normal)
+            .unwrap();
         let log = store.log_id();
         let range = store
             .append_with(Urgency::Now, |numbers| {
@@ -80,17 +107,42 @@ fn a_refused_group_uses_up_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let (store, _) = open(dir.path());
     let log = store.log_id();
-    let wrong = store.append(&[notice(1, 1), entry(log, Lane::Bulk, 5, vec![])], Urgency::Now);
-    assert_eq!(wrong, Err(AppendError::Number { lane: Lane::Bulk, expected: 1, got: 5 }));
+    let wrong = store.append(
+        &[notice(1, 1), entry(log, Lane::Bulk, 5, vec![])],
+        Urgency::Now,
+    );
+    assert_eq!(
+        wrong,
+        Err(AppendError::Number {
+            lane: Lane::Bulk,
+            expected: 1,
+            got: 5
+        })
+    );
     let lost = store.append_with(Urgency::Now, |numbers| {
         numbers.next(Lane::Bulk);
         vec![]
     });
-    assert_eq!(lost, Err(AppendError::Number { lane: Lane::Bulk, expected: 1, got: 2 }));
+    assert_eq!(
+        lost,
+        Err(AppendError::Number {
+            lane: Lane::Bulk,
+            expected: 1,
+            got: 2
+        })
+    );
     let large = store.append(&[notice(1, 70_000)], Urgency::Now);
-    assert!(matches!(large, Err(AppendError::TooLarge { .. })), "{large:?}");
-    assert_eq!((store.last_seq(), store.outbox().next_numbers()), (Seq(0), [1; 3]));
-    let range = store.append(&[entry(log, Lane::Bulk, 1, vec![])], Urgency::Now).unwrap();
+    assert!(
+        matches!(large, Err(AppendError::TooLarge { .. })),
+        "{large:?}"
+    );
+    assert_eq!(
+        (store.last_seq(), store.outbox().next_numbers()),
+        (Seq(0), [1; 3])
+    );
+    let range = store
+        .append(&[entry(log, Lane::Bulk, 1, vec![])], Urgency::Now)
+        .unwrap();
     assert_eq!(range.first, Seq(1));
 }
 
@@ -104,7 +156,12 @@ fn put(store: &Store, lane: Lane, size: usize) -> Result<Seq, AppendError> {
 }
 
 fn numbers(store: &Store, lane: Lane) -> Vec<u64> {
-    store.outbox().pending(lane, 0, usize::MAX).iter().map(|r| r.lane_seq).collect()
+    store
+        .outbox()
+        .pending(lane, 0, usize::MAX)
+        .iter()
+        .map(|r| r.lane_seq)
+        .collect()
 }
 
 #[test]
@@ -132,13 +189,19 @@ fn the_outbox_survives_with_its_numbers_and_marks() {
         let (store, _) = open(dir.path());
         let outbox = store.outbox();
         assert_eq!(numbers(&store, Lane::Business), [2, 5, 6]);
-        assert_eq!((outbox.depth(), outbox.next_numbers()), ([0, 3, 0], [1, 7, 1]));
+        assert_eq!(
+            (outbox.depth(), outbox.next_numbers()),
+            ([0, 3, 0], [1, 7, 1])
+        );
         let refs = outbox.pending(Lane::Business, 0, 1);
         assert_eq!((refs[0].attempts, refs[0].stamp), (7, stamp(2)));
         assert_eq!(outbox.entry(&refs[0]).unwrap().payload, vec![b'p'; 30]);
         assert_eq!(outbox.oldest(), Some(stamp(2)));
         let dead = outbox.dead_letters();
-        assert_eq!((dead.len(), dead[0].lane_seq, dead[0].reason.as_str()), (1, 4, "too large"));
+        assert_eq!(
+            (dead.len(), dead[0].lane_seq, dead[0].reason.as_str()),
+            (1, 4, "too large")
+        );
         store.close();
     }
 }
@@ -146,8 +209,19 @@ fn the_outbox_survives_with_its_numbers_and_marks() {
 #[test]
 fn a_full_outbox_trims_bulk_then_refuses_orders_and_keeps_a_reserve_for_alerts() {
     let dir = tempfile::tempdir().unwrap();
-    let limits = OutboxLimits { max_entries: 10, alert_reserve: 3, max_bytes: 1 << 20 };
-    let (store, _) = Store::open(dir.path(), StoreOptions { outbox: limits, ..small("boot-1") }).unwrap();
+    let limits = OutboxLimits {
+        max_entries: 10,
+        alert_reserve: 3,
+        max_bytes: 1 << 20,
+    };
+    let (store, _) = Store::open(
+        dir.path(),
+        StoreOptions {
+            outbox: limits,
+            ..small("boot-1")
+        },
+    )
+    .unwrap();
     for _ in 0..7 {
         let seq = put(&store, Lane::Bulk, 10).unwrap();
         durable(&store, seq);
@@ -159,14 +233,32 @@ fn a_full_outbox_trims_bulk_then_refuses_orders_and_keeps_a_reserve_for_alerts()
         let seq = put(&store, Lane::Business, 10).unwrap();
         durable(&store, seq);
     }
-    assert_eq!((numbers(&store, Lane::Bulk).len(), numbers(&store, Lane::Business).len()), (0, 7));
-    assert_eq!(put(&store, Lane::Business, 10), Err(AppendError::OutboxFull { lane: Lane::Business }));
+    assert_eq!(
+        (
+            numbers(&store, Lane::Bulk).len(),
+            numbers(&store, Lane::Business).len()
+        ),
+        (0, 7)
+    );
+    assert_eq!(
+        put(&store, Lane::Business, 10),
+        Err(AppendError::OutboxFull {
+            lane: Lane::Business
+        })
+    );
     for _ in 0..3 {
         put(&store, Lane::Urgent, 10).unwrap();
     }
-    assert_eq!(put(&store, Lane::Urgent, 10), Err(AppendError::OutboxFull { lane: Lane::Urgent }));
+    assert_eq!(
+        put(&store, Lane::Urgent, 10),
+        Err(AppendError::OutboxFull { lane: Lane::Urgent })
+    );
     assert_eq!(store.usage().outbox_trimmed, 8);
-    assert_eq!(store.outbox().next_numbers(), [4, 8, 9], "what was refused used no number");
+    assert_eq!(
+        store.outbox().next_numbers(),
+        [4, 8, 9],
+        "what was refused used no number"
+    );
 }
 
 #[test]
@@ -181,10 +273,12 @@ fn recycling_keeps_what_is_owed_and_the_numbers() {
     store.outbox().acknowledge(Lane::Bulk, 1).unwrap();
     // Three times the budget.
     for n in 0..3_000u64 {
-        until("room", || match store.append(&[notice(n, 1_000)], Urgency::Normal) {
-            Ok(_) => true,
-            Err(AppendError::Full { .. }) => false,
-            Err(error) => panic!("{error}"),
+        until("room", || {
+            match store.append(&[notice(n, 1_000)], Urgency::Normal) {
+                Ok(_) => true,
+                Err(AppendError::Full { .. }) => false,
+                Err(error) => panic!("{error}"),
+            }
         });
     }
     until("recycled", || store.first_seq() > done);
@@ -221,7 +315,10 @@ fn a_snapshot_holds_segments_back_for_a_while_and_is_asked_for() {
     let mut n = 0;
     let mut fill = |store: &Store| {
         n += 1;
-        let last = store.append(&[notice(n, 10_000)], Urgency::Now).unwrap().last;
+        let last = store
+            .append(&[notice(n, 10_000)], Urgency::Now)
+            .unwrap()
+            .last;
         durable(store, last);
         last
     };
@@ -247,10 +344,16 @@ fn a_snapshot_holds_segments_back_for_a_while_and_is_asked_for() {
 fn a_damaged_snapshot_is_passed_over() {
     let dir = tempfile::tempdir().unwrap();
     let (store, _) = open(dir.path());
-    let last = store.append(&[notice(1, 1), notice(2, 1)], Urgency::Now).unwrap().last;
+    let last = store
+        .append(&[notice(1, 1), notice(2, 1)], Urgency::Now)
+        .unwrap()
+        .last;
     store.save_snapshot(Seq(1), b"older").unwrap();
     store.save_snapshot(last, b"newer").unwrap();
-    let path = dir.path().join("snapshots").join(format!("{:016}.snap", last.0));
+    let path = dir
+        .path()
+        .join("snapshots")
+        .join(format!("{:016}.snap", last.0));
     let mut bytes = std::fs::read(&path).unwrap();
     *bytes.last_mut().unwrap() ^= 1;
     std::fs::write(&path, bytes).unwrap();
@@ -273,24 +376,40 @@ fn quarantine_is_bounded_and_newest_first() {
         };
         store.quarantine(item).unwrap();
         // One by one, so that the small budget is kept at every step.
-        until("written", || store.quarantined(1).first().is_some_and(|item| item.stamp == stamp(n)));
+        until("written", || {
+            store
+                .quarantined(1)
+                .first()
+                .is_some_and(|item| item.stamp == stamp(n))
+        });
     }
     let items = store.quarantined(5);
-    assert_eq!(items.iter().map(|item| item.text.as_str()).collect::<Vec<_>>(),
-        ["item 39", "item 38", "item 37", "item 36", "item 35"]);
+    assert_eq!(
+        items
+            .iter()
+            .map(|item| item.text.as_str())
+            .collect::<Vec<_>>(),
+        ["item 39", "item 38", "item 37", "item 36", "item 35"]
+    );
     assert_eq!(items[0].raw.len(), tillwatch_protocol::QUARANTINE_BYTES);
     until("evicted", || store.usage().quarantine_evicted > 20);
     let usage = store.usage();
     assert_eq!(usage.quarantined, 40);
-    let held: u64 = std::fs::read_dir(dir.path().join("quarantine")).unwrap()
-        .map(|file| file.unwrap().metadata().unwrap().len()).sum();
+    let held: u64 = std::fs::read_dir(dir.path().join("quarantine"))
+        .unwrap()
+        .map(|file| file.unwrap().metadata().unwrap().len())
+        .sum();
     assert!(held <= 256 << 10, "{held}");
 }
 
 #[test]
 fn what_does_not_fit_into_memory_is_refused_until_there_is_room() {
     let dir = tempfile::tempdir().unwrap();
-    let options = StoreOptions { group_delay: std::time::Duration::from_secs(60), group_bytes: 64 << 20, ..small("b") };
+    let options = StoreOptions {
+        group_delay: std::time::Duration::from_secs(60),
+        group_bytes: 64 << 20,
+        ..small("b")
+    };
     let (store, _) = Store::open(dir.path(), options).unwrap();
     let mut accepted = 0;
     let refused = loop {
@@ -299,8 +418,14 @@ fn what_does_not_fit_into_memory_is_refused_until_there_is_room() {
             Err(error) => break error,
         }
     };
-    assert!(matches!(refused, AppendError::Full { waiting } if waiting > 4_000_000), "{refused:?}");
-    assert_eq!((store.last_seq(), store.usage().refused_full), (Seq(accepted), 1));
+    assert!(
+        matches!(refused, AppendError::Full { waiting } if waiting > 4_000_000),
+        "{refused:?}"
+    );
+    assert_eq!(
+        (store.last_seq(), store.usage().refused_full),
+        (Seq(accepted), 1)
+    );
     store.close();
     let (store, _) = open(dir.path());
     assert_eq!(store.last_seq(), Seq(accepted), "closing writes what waits");
@@ -317,7 +442,9 @@ async fn waiting_for_durability_asks_for_no_sync_and_ends_with_the_store() {
     let other = store.clone();
     let waiting = tokio::spawn(async move { other.durable_through(Seq(99)).await });
     tokio::task::yield_now().await;
-    tokio::task::spawn_blocking(move || store.close()).await.unwrap();
+    tokio::task::spawn_blocking(move || store.close())
+        .await
+        .unwrap();
     assert!(matches!(waiting.await.unwrap(), Err(StoreError::Closed)));
 }
 

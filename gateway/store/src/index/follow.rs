@@ -41,7 +41,9 @@ impl Index {
         let (engine, through) = match open_engine(&log, &options) {
             Ok(opened) => opened,
             Err(error) => {
-                notices.push(format!("the index was damaged and is being rebuilt from the log: {error}"));
+                notices.push(format!(
+                    "the index was damaged and is being rebuilt from the log: {error}"
+                ));
                 counters.index_rebuilds.add(1);
                 fresh_engine(&options).map_err(|error| StoreError::StateFile {
                     path: options.dir.clone(),
@@ -61,12 +63,19 @@ impl Index {
             recent: Mutex::default(),
             closing: AtomicBool::new(false),
         });
-        let follower = Follower { shared: Arc::clone(&shared), checkpoint: Instant::now(), unsynced: 0 };
+        let follower = Follower {
+            shared: Arc::clone(&shared),
+            checkpoint: Instant::now(),
+            unsynced: 0,
+        };
         let thread = std::thread::Builder::new()
             .name("tw-index".into())
             .spawn(move || follower.run())
             .map_err(StoreError::io("start a thread for", &dir))?;
-        Ok(Index { shared, follower: Mutex::new(Some(thread)) })
+        Ok(Index {
+            shared,
+            follower: Mutex::new(Some(thread)),
+        })
     }
 
     /// Takes records out that are about to leave the log. An index that has not reached them yet
@@ -121,7 +130,10 @@ fn open_engine(log: &LogInner, options: &IndexOptions) -> Result<Opened, IndexEr
     match held {
         Some(seq) if seq.0 <= log.through() => Ok((engine, seq)),
         None if empty()? => Ok((engine, Seq(0))),
-        _ => Err(IndexError { call: "open", why: "it does not belong to this log".into() }),
+        _ => Err(IndexError {
+            call: "open",
+            why: "it does not belong to this log".into(),
+        }),
     }
 }
 
@@ -130,7 +142,10 @@ fn fresh_engine(options: &IndexOptions) -> Result<Opened, IndexError> {
     if options.kind == IndexKind::Memory {
         return Ok((Arc::new(MemoryEngine::default()), Seq(0)));
     }
-    let failed = |error: std::io::Error| IndexError { call: "set aside", why: error.to_string() };
+    let failed = |error: std::io::Error| IndexError {
+        call: "set aside",
+        why: error.to_string(),
+    };
     let aside = options.aside.join("index");
     if options.dir.exists() {
         fs::create_dir_all(&options.aside).map_err(failed)?;
@@ -204,7 +219,10 @@ impl Follower {
             step.set_position(shared.log.options.log_id, Seq(reached));
             engine.apply(&step.batch)?;
             drop(writing);
-            failpoint::hit("index.applied").map_err(|e| IndexError { call: "apply", why: e.to_string() })?;
+            failpoint::hit("index.applied").map_err(|e| IndexError {
+                call: "apply",
+                why: e.to_string(),
+            })?;
             self.unsynced += step.bytes;
             shared.through.send_replace(Seq(reached));
             crate::lock(&shared.recent).forget(Seq(reached));
@@ -213,7 +231,10 @@ impl Follower {
         if self.unsynced >= CHECKPOINT_BYTES || (self.unsynced > 0 && due) {
             self.save()?;
             if shared.engine().bytes() > shared.options.budget_bytes.saturating_mul(2) {
-                return Err(IndexError { call: "size", why: "it is far above its budget".into() });
+                return Err(IndexError {
+                    call: "size",
+                    why: "it is far above its budget".into(),
+                });
             }
         }
         Ok(())

@@ -100,15 +100,17 @@ pub(crate) fn after_prefix(prefix: &[u8]) -> Vec<u8> {
 
 /// Words of a text as the index keeps them: lower case, letters and digits, at most 32 bytes.
 pub(crate) fn words(text: &str) -> impl Iterator<Item = String> {
-    text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).map(|word| {
-        let mut word = word.to_lowercase();
-        let mut end = word.len().min(MAX_WORD);
-        while !word.is_char_boundary(end) {
-            end -= 1;
-        }
-        word.truncate(end);
-        word
-    })
+    text.split(|c: char| !c.is_alphanumeric())
+        .filter(|word| !word.is_empty())
+        .map(|word| {
+            let mut word = word.to_lowercase();
+            let mut end = word.len().min(MAX_WORD);
+            while !word.is_char_boundary(end) {
+                end -= 1;
+            }
+            word.truncate(end);
+            word
+        })
 }
 
 /// Redelivery key: hash of store, register, event id and body. Equal keys mean the same event.
@@ -127,7 +129,11 @@ pub fn pos_id_key(event: &PosEvent) -> [u8; 16] {
 fn hash(event: &PosEvent, body: &[u8]) -> [u8; 16] {
     use sha2::{Digest, Sha256};
     let mut hasher = Sha256::new();
-    let texts = [event.store_id.as_deref(), event.register_id.as_deref(), Some(event.event_id.as_str())];
+    let texts = [
+        event.store_id.as_deref(),
+        event.register_id.as_deref(),
+        Some(event.event_id.as_str()),
+    ];
     for text in texts {
         let text = text.unwrap_or_default();
         hasher.update((text.len() as u64).to_le_bytes());

@@ -37,7 +37,13 @@ impl IndexEngine for MemoryEngine {
         }
         let map = crate::read(&self.0);
         let mut range = map.range::<[u8], _>((Bound::Included(from), Bound::Excluded(to)));
-        let mut next = || if backwards { range.next_back() } else { range.next() };
+        let mut next = || {
+            if backwards {
+                range.next_back()
+            } else {
+                range.next()
+            }
+        };
         while let Some((key, value)) = next() {
             if !visit(key, value) {
                 break;

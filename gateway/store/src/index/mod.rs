@@ -1,6 +1,6 @@
 //! The index: what can be asked about the log.
 //!
-//! A projection of the log into an ordered map ([`keys`] lists the keys), kept by a thread of its
+//! A projection of the log into an ordered map (`keys` lists the keys), kept by a thread of its
 //! own that follows what is durable. It is a moment behind the log and never ahead of it, carries
 //! the position it reflects in the same batch as its changes, and can be thrown away: it is rebuilt
 //! from the log. Damage or a panic in the engine sets its directory aside and does just that.
@@ -106,7 +106,9 @@ pub struct Index {
 
 impl fmt::Debug for Index {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Index").field("through", &self.through()).finish_non_exhaustive()
+        f.debug_struct("Index")
+            .field("through", &self.through())
+            .finish_non_exhaustive()
     }
 }
 
@@ -121,7 +123,9 @@ impl Index {
     pub async fn caught_up(&self, seq: Seq) {
         let mut through = self.shared.through.subscribe();
         let shared = Arc::clone(&self.shared);
-        let _ = through.wait_for(|now| *now >= seq || shared.closing.load(Ordering::Acquire)).await;
+        let _ = through
+            .wait_for(|now| *now >= seq || shared.closing.load(Ordering::Acquire))
+            .await;
     }
 
     /// Bytes on disk.
@@ -132,10 +136,17 @@ impl Index {
 
     /// Remembers events of the till that the follower has not reached yet.
     pub(crate) fn appended(&self, first: Seq, records: &[Record]) {
-        let events = records.iter().zip(first.0..).filter_map(|(record, seq)| match record {
-            Record::Event(Event { body: EventBody::Pos(pos), stamp, .. }) => Some((pos, seq, stamp)),
-            _ => None,
-        });
+        let events = records
+            .iter()
+            .zip(first.0..)
+            .filter_map(|(record, seq)| match record {
+                Record::Event(Event {
+                    body: EventBody::Pos(pos),
+                    stamp,
+                    ..
+                }) => Some((pos, seq, stamp)),
+                _ => None,
+            });
         for (pos, seq, stamp) in events {
             crate::lock(&self.shared.recent).add(pos, Seq(seq), *stamp);
         }

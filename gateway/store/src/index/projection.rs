@@ -37,7 +37,11 @@ pub(crate) struct Step<'a> {
 
 impl<'a> Step<'a> {
     pub(crate) fn new(engine: &'a dyn IndexEngine) -> Step<'a> {
-        Step { engine, batch: Batch::new(), bytes: 0 }
+        Step {
+            engine,
+            batch: Batch::new(),
+            bytes: 0,
+        }
     }
 
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, IndexError> {
@@ -58,7 +62,9 @@ impl<'a> Step<'a> {
     }
 
     pub(crate) fn alert(&self, id: AlertId) -> Result<Option<StoredAlert>, IndexError> {
-        Ok(self.get(&keys::of_alert(b'a', id))?.and_then(|bytes| postcard::from_bytes(&bytes).ok()))
+        Ok(self
+            .get(&keys::of_alert(b'a', id))?
+            .and_then(|bytes| postcard::from_bytes(&bytes).ok()))
     }
 
     fn put_alert(&mut self, id: AlertId, alert: &StoredAlert) {
@@ -87,19 +93,35 @@ impl<'a> Step<'a> {
             self.put(key, Vec::new());
         }
         match record {
-            Record::Event(Event { body: EventBody::Pos(pos), stamp, .. }) => {
+            Record::Event(Event {
+                body: EventBody::Pos(pos),
+                stamp,
+                ..
+            }) => {
                 self.put_value(keys::hashed(b'd', &keys::pos_key(pos)), &(seq, stamp));
                 self.put_value(keys::hashed(b'e', &keys::pos_id_key(pos)), &(seq, stamp));
             }
-            Record::Event(Event { body: EventBody::Review(review), .. }) => {
+            Record::Event(Event {
+                body: EventBody::Review(review),
+                ..
+            }) => {
                 self.put_value(keys::of_alert(b'r', review.alert_id), &(seq, review));
             }
             Record::Alert(alert) => {
                 let known = self.alert(alert.alert_id)?;
-                if known.as_ref().is_none_or(|known| alert.revision >= known.revision) {
+                if known
+                    .as_ref()
+                    .is_none_or(|known| alert.revision >= known.revision)
+                {
                     let first_seq = known.as_ref().map_or(seq, |known| known.first_seq);
                     let (delivery, lane_seq) = (Delivery::None, 0);
-                    let stored = StoredAlert { revision: alert.revision, seq, first_seq, delivery, lane_seq };
+                    let stored = StoredAlert {
+                        revision: alert.revision,
+                        seq,
+                        first_seq,
+                        delivery,
+                        lane_seq,
+                    };
                     self.put_alert(alert.alert_id, &stored);
                     self.put(keys::alert_order(first_seq.0, alert.alert_id), Vec::new());
                 }
@@ -125,7 +147,9 @@ impl<'a> Step<'a> {
     }
 
     fn add_outbox(&mut self, seq: Seq, entry: &OutboxEntry) -> Result<(), IndexError> {
-        let Ok(value) = postcard::to_extend(&seq, Vec::new()) else { return Ok(()) };
+        let Ok(value) = postcard::to_extend(&seq, Vec::new()) else {
+            return Ok(());
+        };
         self.put(keys::outbox(b'o', entry.lane, entry.lane_seq), value);
         if let Some(id) = alert_told_of(entry) {
             let link = keys::outbox(b'l', entry.lane, entry.lane_seq);
@@ -144,7 +168,9 @@ impl<'a> Step<'a> {
 
     fn alert_of_message(&self, lane: Lane, lane_seq: u64) -> Result<Option<AlertId>, IndexError> {
         let id = self.get(&keys::outbox(b'l', lane, lane_seq))?;
-        Ok(id.and_then(|bytes| uuid::Uuid::from_slice(&bytes).ok()).map(AlertId))
+        Ok(id
+            .and_then(|bytes| uuid::Uuid::from_slice(&bytes).ok())
+            .map(AlertId))
     }
 
     /// Takes out a record whose segment is about to be recycled.
@@ -153,16 +179,29 @@ impl<'a> Step<'a> {
             self.remove(key);
         }
         match record {
-            Record::Event(Event { body: EventBody::Pos(pos), .. }) => {
-                self.forget_if::<(Seq, Stamp)>(keys::hashed(b'd', &keys::pos_key(pos)), |v| v.0 == seq)?;
-                self.forget_if::<(Seq, Stamp)>(keys::hashed(b'e', &keys::pos_id_key(pos)), |v| v.0 == seq)?;
+            Record::Event(Event {
+                body: EventBody::Pos(pos),
+                ..
+            }) => {
+                self.forget_if::<(Seq, Stamp)>(keys::hashed(b'd', &keys::pos_key(pos)), |v| {
+                    v.0 == seq
+                })?;
+                self.forget_if::<(Seq, Stamp)>(keys::hashed(b'e', &keys::pos_id_key(pos)), |v| {
+                    v.0 == seq
+                })?;
             }
-            Record::Event(Event { body: EventBody::Review(review), .. }) => {
+            Record::Event(Event {
+                body: EventBody::Review(review),
+                ..
+            }) => {
                 let key = keys::of_alert(b'r', review.alert_id);
                 self.forget_if::<(Seq, tillwatch_protocol::Review)>(key, |v| v.0 == seq)?;
             }
             Record::Alert(alert) => {
-                if let Some(stored) = self.alert(alert.alert_id)?.filter(|stored| stored.seq == seq) {
+                if let Some(stored) = self
+                    .alert(alert.alert_id)?
+                    .filter(|stored| stored.seq == seq)
+                {
                     self.remove(keys::of_alert(b'a', alert.alert_id));
                     self.remove(keys::alert_order(stored.first_seq.0, alert.alert_id));
                 }
@@ -185,7 +224,9 @@ impl<'a> Step<'a> {
         key: Vec<u8>,
         same: impl FnOnce(&T) -> bool,
     ) -> Result<(), IndexError> {
-        let value = self.get(&key)?.and_then(|bytes| postcard::from_bytes::<T>(&bytes).ok());
+        let value = self
+            .get(&key)?
+            .and_then(|bytes| postcard::from_bytes::<T>(&bytes).ok());
         if value.is_some_and(|value| same(&value)) {
             self.remove(key);
         }
@@ -195,7 +236,9 @@ impl<'a> Step<'a> {
 
 /// How far an index reflects a log; `None` when it is another log's or another version's.
 pub(crate) fn position(engine: &dyn IndexEngine, log_id: LogId) -> Result<Option<Seq>, IndexError> {
-    let Some(value) = engine.get(keys::POSITION)? else { return Ok(None) };
+    let Some(value) = engine.get(keys::POSITION)? else {
+        return Ok(None);
+    };
     let right = value.len() == 25 && value[0] == VERSION && value[1..17] == *log_id.0.as_bytes();
     Ok(right.then(|| Seq(value.last_chunk().copied().map_or(0, u64::from_le_bytes))))
 }
@@ -203,10 +246,16 @@ pub(crate) fn position(engine: &dyn IndexEngine, log_id: LogId) -> Result<Option
 /// Wall time of what is shown as an event; `None` for what is not shown.
 fn shown_at(record: &Record) -> Option<i64> {
     match record {
-        Record::Event(Event { body: EventBody::Tick | EventBody::Settings(_), .. }) => None,
+        Record::Event(Event {
+            body: EventBody::Tick | EventBody::Settings(_),
+            ..
+        }) => None,
         Record::Event(event) => Some(event.stamp.utc_us),
         Record::Alert(alert) => Some(alert.stamp.utc_us),
-        Record::Finding(finding) => finding.evidence.first().map(|evidence| evidence.stamp.utc_us),
+        Record::Finding(finding) => finding
+            .evidence
+            .first()
+            .map(|evidence| evidence.stamp.utc_us),
         Record::Notice(notice) => Some(notice.stamp.utc_us),
         _ => None,
     }
@@ -225,16 +274,36 @@ fn plain_keys(seq: u64, record: &Record) -> BTreeSet<Vec<u8>> {
         }
     };
     match record {
-        Record::Event(Event { body: EventBody::Pos(pos), .. }) => id(&pos.event_id),
+        Record::Event(Event {
+            body: EventBody::Pos(pos),
+            ..
+        }) => id(&pos.event_id),
         Record::Alert(alert) => {
             id(&alert.alert_id.to_string());
-            alert.subject.event_id.as_deref().into_iter().for_each(&mut id);
+            alert
+                .subject
+                .event_id
+                .as_deref()
+                .into_iter()
+                .for_each(&mut id);
         }
-        Record::Finding(finding) => finding.subject.event_id.as_deref().into_iter().for_each(&mut id),
-        Record::Event(Event { body: EventBody::Receipt(receipt), .. }) => {
+        Record::Finding(finding) => finding
+            .subject
+            .event_id
+            .as_deref()
+            .into_iter()
+            .for_each(&mut id),
+        Record::Event(Event {
+            body: EventBody::Receipt(receipt),
+            ..
+        }) => {
             all.insert(keys::numbered(b'q', seq));
-            let words: BTreeSet<String> =
-                receipt.lines.iter().flat_map(|line| keys::words(line)).take(MAX_WORDS).collect();
+            let words: BTreeSet<String> = receipt
+                .lines
+                .iter()
+                .flat_map(|line| keys::words(line))
+                .take(MAX_WORDS)
+                .collect();
             all.extend(words.iter().map(|word| keys::text(b'w', word, seq)));
         }
         _ => {}
@@ -251,5 +320,7 @@ fn alert_told_of(entry: &OutboxEntry) -> Option<AlertId> {
     if !entry.topic.ends_with("/alerts") {
         return None;
     }
-    serde_json::from_slice::<Told>(&entry.payload).ok().map(|told| told.alert_id)
+    serde_json::from_slice::<Told>(&entry.payload)
+        .ok()
+        .map(|told| told.alert_id)
 }

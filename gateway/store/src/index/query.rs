@@ -16,7 +16,13 @@ const DEFAULT_ALERTS: usize = 100;
 
 impl Index {
     /// Keys from `from` up to `to` (excluded); `take` says whether to go on.
-    fn collect(&self, from: &[u8], to: &[u8], backwards: bool, mut take: impl FnMut(&[u8]) -> bool) {
+    fn collect(
+        &self,
+        from: &[u8],
+        to: &[u8],
+        backwards: bool,
+        mut take: impl FnMut(&[u8]) -> bool,
+    ) {
         let engine = self.shared.engine();
         let result = engine.range(from, to, backwards, &mut |key, _| take(key));
         self.shared.or_broken(result);
@@ -45,7 +51,10 @@ impl Index {
     }
 
     fn records(&self, positions: Vec<Seq>) -> Vec<(Seq, Record)> {
-        positions.into_iter().filter_map(|seq| Some((seq, self.record(seq)?))).collect()
+        positions
+            .into_iter()
+            .filter_map(|seq| Some((seq, self.record(seq)?)))
+            .collect()
     }
 
     /// Newest first: events (without ticks and settings), alerts, findings, notices.
@@ -64,7 +73,11 @@ impl Index {
     /// Alerts, newest first by when they were first raised.
     #[must_use]
     pub fn alerts(&self, filter: AlertFilter) -> Vec<AlertRow> {
-        let limit = if filter.limit == 0 { DEFAULT_ALERTS } else { filter.limit.min(MAX_ROWS) };
+        let limit = if filter.limit == 0 {
+            DEFAULT_ALERTS
+        } else {
+            filter.limit.min(MAX_ROWS)
+        };
         let mut ids = Vec::new();
         self.collect(b"s", b"t", true, |key| {
             ids.extend(keys::alert_of_order(key));
@@ -73,17 +86,27 @@ impl Index {
         let wanted = |row: &AlertRow| {
             let open = row.alert.state == AlertState::Open && row.review.is_none();
             (open || !filter.pending_only)
-                && filter.since_us.is_none_or(|since| row.alert.stamp.utc_us >= since)
+                && filter
+                    .since_us
+                    .is_none_or(|since| row.alert.stamp.utc_us >= since)
         };
-        ids.into_iter().filter_map(|id| self.alert(id)).filter(wanted).take(limit).collect()
+        ids.into_iter()
+            .filter_map(|id| self.alert(id))
+            .filter(wanted)
+            .take(limit)
+            .collect()
     }
 
     /// One alert.
     #[must_use]
     pub fn alert(&self, id: AlertId) -> Option<AlertRow> {
         let engine = self.shared.engine();
-        let stored = self.shared.or_broken(Step::new(engine.as_ref()).alert(id))?;
-        let Record::Alert(alert) = self.record(stored.seq)? else { return None };
+        let stored = self
+            .shared
+            .or_broken(Step::new(engine.as_ref()).alert(id))?;
+        let Record::Alert(alert) = self.record(stored.seq)? else {
+            return None;
+        };
         let review = self.shared.or_broken(engine.get(&keys::of_alert(b'r', id)));
         let review = review.and_then(|bytes| postcard::from_bytes::<(Seq, Review)>(&bytes).ok());
         Some(AlertRow {
@@ -104,7 +127,11 @@ impl Index {
             let prefix = keys::text_prefix(b'i', id);
             found.extend(self.positions(&prefix, &keys::after_prefix(&prefix), false, MAX_ROWS));
         }
-        if let Some(seq) = id.parse().ok().map(Seq).filter(|seq| *seq <= self.through())
+        if let Some(seq) = id
+            .parse()
+            .ok()
+            .map(Seq)
+            .filter(|seq| *seq <= self.through())
             && self.record(seq).is_some()
         {
             found.insert(seq);
@@ -143,12 +170,17 @@ impl Index {
             }
             _ => false,
         };
-        events.filter(|(_, event)| has_all(event)).take(limit).collect()
+        events
+            .filter(|(_, event)| has_all(event))
+            .take(limit)
+            .collect()
     }
 
     fn seen(&self, letter: u8, key: &[u8; 16]) -> Option<(Seq, Stamp)> {
         let engine = self.shared.engine();
-        let value = self.shared.or_broken(engine.get(&keys::hashed(letter, key)))?;
+        let value = self
+            .shared
+            .or_broken(engine.get(&keys::hashed(letter, key)))?;
         postcard::from_bytes(&value).ok()
     }
 
@@ -172,7 +204,9 @@ impl Index {
     #[must_use]
     pub fn outbox_entry(&self, lane: Lane, lane_seq: u64) -> Option<Seq> {
         let engine = self.shared.engine();
-        let value = self.shared.or_broken(engine.get(&keys::outbox(b'o', lane, lane_seq)))?;
+        let value = self
+            .shared
+            .or_broken(engine.get(&keys::outbox(b'o', lane, lane_seq)))?;
         postcard::from_bytes(&value).ok()
     }
 }

@@ -31,15 +31,24 @@ fn caught<T>(
 ) -> Result<T, IndexError> {
     match catch_unwind(AssertUnwindSafe(work)) {
         Ok(Ok(value)) => Ok(value),
-        Ok(Err(error)) => Err(IndexError { call, why: error.to_string() }),
-        Err(_) => Err(IndexError { call, why: "it panicked".into() }),
+        Ok(Err(error)) => Err(IndexError {
+            call,
+            why: error.to_string(),
+        }),
+        Err(_) => Err(IndexError {
+            call,
+            why: "it panicked".into(),
+        }),
     }
 }
 
 impl SledEngine {
     /// Opens or creates the database.
     pub(crate) fn open(path: &Path) -> Result<SledEngine, IndexError> {
-        let failed = |error: io::Error| IndexError { call: "open", why: error.to_string() };
+        let failed = |error: io::Error| IndexError {
+            call: "open",
+            why: error.to_string(),
+        };
         fs::create_dir_all(path).map_err(failed)?;
         for entry in fs::read_dir(path).map_err(failed)? {
             let entry = entry.map_err(failed)?;
@@ -60,10 +69,15 @@ impl SledEngine {
         if fresh {
             let folders = [Some(path), path.parent()];
             for folder in folders.into_iter().flatten() {
-                File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed)?;
+                File::open(folder)
+                    .and_then(|folder| folder.sync_all())
+                    .map_err(failed)?;
             }
         }
-        Ok(SledEngine { db, path: path.to_owned() })
+        Ok(SledEngine {
+            db,
+            path: path.to_owned(),
+        })
     }
 }
 
@@ -101,7 +115,11 @@ impl IndexEngine for SledEngine {
         caught("range", || {
             let mut range = self.db.range(from..to);
             loop {
-                let next = if backwards { range.next_back() } else { range.next() };
+                let next = if backwards {
+                    range.next_back()
+                } else {
+                    range.next()
+                };
                 let Some(item) = next else { return Ok(()) };
                 let (key, value) = item?;
                 if !visit(&key, &value) {
@@ -112,10 +130,15 @@ impl IndexEngine for SledEngine {
     }
 
     fn checkpoint(&self) -> Result<(), IndexError> {
-        let failed = |error: io::Error| IndexError { call: "checkpoint", why: error.to_string() };
+        let failed = |error: io::Error| IndexError {
+            call: "checkpoint",
+            why: error.to_string(),
+        };
         caught("flush", || self.db.flush())?;
         failpoint::hit("index.flushed").map_err(failed)?;
-        File::open(self.path.join("db")).and_then(|file| file.sync_data()).map_err(failed)?;
+        File::open(self.path.join("db"))
+            .and_then(|file| file.sync_data())
+            .map_err(failed)?;
         failpoint::hit("index.synced").map_err(failed)
     }
 

@@ -87,7 +87,10 @@ impl SegmentHeader {
         let whole = copies[0] == copies[1];
         let used = copies.iter().flatten().find(|copy| copy.base_seq > 0);
         match (used, copies.iter().flatten().next()) {
-            (Some(header), _) => HeaderState::Active { header: *header, whole },
+            (Some(header), _) => HeaderState::Active {
+                header: *header,
+                whole,
+            },
             (None, Some(header)) => HeaderState::Prepared(*header),
             (None, None) => HeaderState::Invalid,
         }

@@ -1,4 +1,153 @@
-//! The log.
+//! The log: append-only segments, the truth that everything else is derived from.
+//!
+//! This page is the specification of the format and of every procedure that writes it, with each
+//! sync named and what a power cut leaves behind at that point.
+//!
+//! # What is assumed of the disk
+//!
+//! 1. What was written before a successful `fdatasync` stays. What was written after it stays
+//!    sector by sector (512 bytes), in any order, or not at all.
+//! 2. Names created, renamed or removed before a successful `fsync` of their folder stay so; after
+//!    it, as a prefix of what was done.
+//! 3. After a failed `fdatasync` the kernel may call the pages clean without having written them
+//!    (Linux does): a second sync of the same pages proves nothing.
+//!
+//! # Invariants
+//!
+//! 1. Positions (`seq`) count from 1 without gaps. A position that was durable is never given to
+//!    another record.
+//! 2. An atomic group (one append) lies in one segment and is there as a whole or not at all.
+//! 3. At most one write is in flight; the next begins after its `fdatasync` succeeded.
+//! 4. A segment is in use only when its name is on disk. Segments are in use in the order of their
+//!    ordinals; from the first position of a later segment on, the later one counts.
+//! 5. No byte that an earlier write, an earlier segment or an earlier life of a file left behind is
+//!    ever read as a record.
+//!
+//! # Format
+//!
+//! All integers are little-endian. A folder holds `NNNNNNNNNNNNNNNN.seg`, sixteen decimal digits of
+//! the segment's ordinal, each of a fixed length that is reserved with `fallocate`; `*.tmp` are
+//! remains and removed at open.
+//!
+//! A segment begins with 4096 bytes that hold its header twice, at 0 and at 2048:
+//!
+//! | bytes | field |
+//! | --- | --- |
+//! | 0..8 | magic `TWLOGSEG` |
+//! | 8..12 | format, 1 |
+//! | 12..16 | zero |
+//! | 16..32 | log id (UUID) |
+//! | 32..40 | ordinal, as in the name |
+//! | 40..48 | position of the first record; 0 while the segment is only prepared |
+//! | 48..56 | nonce, random, chosen when the segment is taken into use |
+//! | 56..68 | zero |
+//! | 68..72 | CRC-32 of the bytes before |
+//!
+//! A copy that is in use wins over one that is only prepared. Records follow from 4096 on, each
+//! padded with zeros to a multiple of 8:
+//!
+//! | bytes | field |
+//! | --- | --- |
+//! | 0..4 | length of the body, at most 1 MiB |
+//! | 4..8 | CRC-32 of bytes 0..4 and 8..24 and the body, begun with the segment's salt |
+//! | 8..16 | position |
+//! | 16..18 | type; 0 is never valid, from 0xff00 on the store's own |
+//! | 18..20 | version of the body |
+//! | 20 | bit 0 *joined*: the next record belongs to the same atomic group |
+//! | 21 | generation: how often this segment was continued after an opening |
+//! | 22..24 | records of the same write before this one, 65535 for more |
+//! | 24.. | body (postcard) |
+//!
+//! The salt is the CRC-32 of log id, ordinal and nonce: records of another segment, or of the file's
+//! life before it was recycled, never validate (invariant 5). The generation does the same within a
+//! segment: a record with a lower generation than the one before it is a remnant of a write that a
+//! cut had ended, and not valid.
+//!
+//! The store's own type 0xff01 is *lane numbers*: the next free number of each outbox lane (three
+//! u64).
+//!
+//! # Append
+//!
+//! Under the append lock a record gets its position and is encoded behind those that wait; length,
+//! position, type and *joined* are filled in. Nothing blocks: when more than 4 MiB wait (those being
+//! written included), the append is refused. What fails in between is taken back with its positions.
+//!
+//! # Group commit
+//!
+//! The writer thread takes everything that waits when it reaches 64 KiB, or the oldest waited 50 ms,
+//! or something urgent is among it. Then:
+//!
+//! 1. If the group does not fit into the segment: *rotate*.
+//! 2. *Seal*: generation, place within the write and checksum of every record, as the segment
+//!    demands.
+//! 3. Write. In a new segment, its header goes in the same step.
+//! 4. **`fdatasync` of the segment**: the only one.
+//! 5. The durable position advances: outbox entries become pending, watchers wake.
+//!
+//! A cut before 4: any sectors of the write may be there; nobody was told. A cut after 4: all of it
+//! is there. A group larger than the rest of the segment and than a quarter of one is written in
+//! parts, each with its sync, each of whole atomic groups.
+//!
+//! **If 3 or 4 fails** the segment is sealed as suspect and never written again; what is durable in
+//! it stays readable. The same bytes are sealed again for another segment that begins with the first
+//! of their positions, and written there. Whatever of them is in the suspect one is overruled by
+//! invariant 4. After a second failure in a row the log is [`LogState::Broken`]: appends are accepted
+//! until 4 MiB wait, and writing is tried again every second, each time in a new file.
+//!
+//! # Prepare and rotate
+//!
+//! The keeper thread has the next segment ready before it is needed:
+//!
+//! 1. Create `N.tmp`, reserve its length, write a header with first position 0.
+//! 2. **`fdatasync` of the file.**
+//! 3. Rename to `N.seg`. 4. **`fsync` of the folder.**
+//!
+//! A cut before 4 leaves a `.tmp` that the next opening removes, or a prepared segment that it uses.
+//! Rotating takes the prepared segment and chooses its nonce; the header becomes durable with the
+//! first group. A cut in between leaves it prepared: remnants of that group do not validate under the
+//! nonce of the next try.
+//!
+//! # Recycle, with copy-forward
+//!
+//! When the budget is used up and a segment is needed, the oldest goes:
+//!
+//! 1. Its outbox entries that are still pending are appended again, with their lane numbers and what
+//!    is known of attempts, and then the lane numbers; all urgent.
+//! 2. Wait until these are durable (**the writer's `fdatasync`**).
+//! 3. The index forgets the segment's records. If a cut takes that back, they point to nothing and
+//!    are passed over.
+//! 4. Rename the file to `recycled.tmp`. 5. **`fsync` of the folder.**
+//! 6. Write a prepared header with the next ordinal. 7. **`fdatasync` of the file.**
+//! 8. Rename to its new name. 9. **`fsync` of the folder.**
+//!
+//! A cut before 5 leaves the old segment, and copies that say the same: an entry that is in the log
+//! twice is the same entry, the later place counts. Between 5 and 9 it leaves a `.tmp`, whose space
+//! comes free at the next opening. Readers pin a segment: then its file is unlinked instead of used
+//! again.
+//!
+//! A detectors' snapshot holds back what comes after it: a new one is asked for two segments before
+//! the budget is reached, the budget may be exceeded by four segments meanwhile, then the log goes
+//! on without (counted).
+//!
+//! # Recover
+//!
+//! 1. Remove `*.tmp`. Read the headers. Files without a valid one, or of another log, are moved to
+//!    `<data>/aside` and reported.
+//! 2. Each segment reaches up to the first position of the next one. What has nothing left is
+//!    removed; a prepared segment is kept for the writer.
+//! 3. Read the last segment. At an invalid record, look on: a valid one **whose write began above
+//!    the missing position** was written after the missing one's sync succeeded (invariant 3), so
+//!    this is damage: the bytes are copied to `<data>/aside`, the range is reported, and reading goes
+//!    on at the next valid record. Otherwise this is the torn end of the write in flight: the log
+//!    ends, before the atomic group that is not whole.
+//! 4. Write the last group again, the same bytes to the same place, and **`fdatasync` the segment**.
+//!    After a killed process it may have been in the page cache only; after a failed sync in pages
+//!    that were called clean. Now it is durable before anybody is told so.
+//! 5. **`fsync` of the folder**, for names that the last life made.
+//! 6. Writing goes on in the same segment with the next generation, or in a new one after 255.
+//!
+//! Earlier segments are not read: damage there is found, reported and stepped over by whoever reads
+//! them. So opening reads headers and one segment, whatever the log's size.
 
 mod format;
 mod queue;
@@ -10,11 +159,11 @@ mod writer;
 
 pub(crate) use format::KIND_LANE_NUMBERS;
 pub(crate) use queue::Appender;
-pub(crate) use read::{RawScan, read};
-pub(crate) use segment::RawRecord;
 pub use read::Scan;
+pub(crate) use read::{RawScan, read};
 pub use recover::Damage;
 pub(crate) use recover::{LogOpened, log_id_of};
+pub(crate) use segment::RawRecord;
 pub(crate) use segment::Segment;
 
 use crate::disk::{Disk, DiskFile};
@@ -112,7 +261,9 @@ pub(crate) struct LogInner {
 
 impl fmt::Debug for LogInner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("LogInner").field("dir", &self.options.dir).finish_non_exhaustive()
+        f.debug_struct("LogInner")
+            .field("dir", &self.options.dir)
+            .finish_non_exhaustive()
     }
 }
 
@@ -159,7 +310,11 @@ impl Log {
             failures: 0,
             last_try: false,
         };
-        let log = Log { inner, writer: Mutex::new(None), pending_writer: Mutex::new(Some(writer)) };
+        let log = Log {
+            inner,
+            writer: Mutex::new(None),
+            pending_writer: Mutex::new(Some(writer)),
+        };
         Ok((log, recovered.opened))
     }
 
@@ -169,11 +324,16 @@ impl Log {
         if let Some(observer) = observer {
             let _ = self.inner.observer.set(observer);
         }
-        let Some(writer) = crate::lock(&self.pending_writer).take() else { return Ok(()) };
+        let Some(writer) = crate::lock(&self.pending_writer).take() else {
+            return Ok(());
+        };
         let thread = std::thread::Builder::new()
             .name(name.to_owned())
             .spawn(move || writer.run())
-            .map_err(StoreError::io("start a thread for", &self.inner.options.dir))?;
+            .map_err(StoreError::io(
+                "start a thread for",
+                &self.inner.options.dir,
+            ))?;
         *crate::lock(&self.writer) = Some(thread);
         Ok(())
     }
@@ -233,7 +393,9 @@ impl LogInner {
     /// Oldest position kept; one above the last when there is none.
     pub(crate) fn first_seq(&self) -> Seq {
         let segments = crate::read(&self.segments);
-        segments.first().map_or_else(|| Seq(self.through() + 1), |segment| Seq(segment.base_seq))
+        segments
+            .first()
+            .map_or_else(|| Seq(self.through() + 1), |segment| Seq(segment.base_seq))
     }
 
     /// Resolves when an append would not be refused for want of room.
@@ -254,7 +416,9 @@ impl LogInner {
     pub(crate) fn wait_above(&self, seq: u64, timeout: Duration) -> u64 {
         let through = crate::lock(&self.through);
         let stopped = || self.stopped.load(Ordering::Acquire);
-        *crate::wait_until(&self.advanced, through, timeout, |through| *through > seq || stopped())
+        *crate::wait_until(&self.advanced, through, timeout, |through| {
+            *through > seq || stopped()
+        })
     }
 
     pub(crate) fn stopped(&self) -> bool {
@@ -272,7 +436,9 @@ impl LogInner {
     }
 
     fn newest_ordinal(&self) -> u64 {
-        crate::read(&self.segments).last().map_or(0, |segment| segment.ordinal)
+        crate::read(&self.segments)
+            .last()
+            .map_or(0, |segment| segment.ordinal)
     }
 
     pub(crate) fn wake_keeper(&self) {

@@ -62,7 +62,14 @@ impl LogInner {
             return Err(AppendError::Closed);
         }
         let (start, first) = (queue.bytes.len(), queue.next_seq);
-        Ok(Appender { log: self, queue, start, first, last_record: None, finished: false })
+        Ok(Appender {
+            log: self,
+            queue,
+            start,
+            first,
+            last_record: None,
+            finished: false,
+        })
     }
 }
 
@@ -83,9 +90,17 @@ impl Appender<'_> {
     }
 
     /// Adds a record that is already encoded.
-    pub(crate) fn add_raw(&mut self, kind: u16, version: u16, body: &[u8]) -> Result<usize, AppendError> {
+    pub(crate) fn add_raw(
+        &mut self,
+        kind: u16,
+        version: u16,
+        body: &[u8],
+    ) -> Result<usize, AppendError> {
         if body.len() > MAX_BODY {
-            return Err(AppendError::TooLarge { bytes: body.len(), most: MAX_BODY });
+            return Err(AppendError::TooLarge {
+                bytes: body.len(),
+                most: MAX_BODY,
+            });
         }
         let queue = &mut *self.queue;
         let at = queue.bytes.len();
@@ -94,7 +109,15 @@ impl Appender<'_> {
         }
         // At most 1 MiB, checked above.
         let len = body.len() as u32;
-        let header = RecordHeader { len, crc: 0, seq: queue.next_seq, kind, version, flags: 0, back: 0 };
+        let header = RecordHeader {
+            len,
+            crc: 0,
+            seq: queue.next_seq,
+            kind,
+            version,
+            flags: 0,
+            back: 0,
+        };
         queue.bytes.reserve(header.size());
         header.put(&mut queue.bytes);
         queue.bytes.extend_from_slice(body);
@@ -109,7 +132,10 @@ impl Appender<'_> {
     pub(crate) fn finish(mut self, urgency: Urgency) -> Result<SeqRange, AppendError> {
         let log = self.log;
         let bytes = self.queue.bytes.len() - self.start;
-        let range = SeqRange { first: Seq(self.first), last: Seq(self.queue.next_seq - 1) };
+        let range = SeqRange {
+            first: Seq(self.first),
+            last: Seq(self.queue.next_seq - 1),
+        };
         if bytes == 0 {
             self.finished = true;
             return Ok(range);
@@ -121,7 +147,9 @@ impl Appender<'_> {
         let waiting = self.queue.waiting();
         if waiting > MAX_WAITING {
             log.counters.refused_full.add(1);
-            return Err(AppendError::Full { waiting: waiting - bytes });
+            return Err(AppendError::Full {
+                waiting: waiting - bytes,
+            });
         }
         self.finished = true;
         let queue = &mut *self.queue;
@@ -129,7 +157,8 @@ impl Appender<'_> {
         let was_urgent = queue.urgent;
         queue.urgent |= urgency == Urgency::Now;
         queue.since.get_or_insert_with(Instant::now);
-        let filled = queue.bytes.len() >= log.options.group_bytes && self.start < log.options.group_bytes;
+        let filled =
+            queue.bytes.len() >= log.options.group_bytes && self.start < log.options.group_bytes;
         if was_empty || filled || (queue.urgent && !was_urgent) {
             log.wake.notify_one();
         }

@@ -17,7 +17,12 @@ pub(crate) struct RawScan {
 
 impl RawScan {
     pub(crate) fn new(log: &Arc<LogInner>, from: Seq) -> RawScan {
-        RawScan { log: Arc::clone(log), walk: None, next: from.0.max(1), last: log.through() }
+        RawScan {
+            log: Arc::clone(log),
+            walk: None,
+            next: from.0.max(1),
+            last: log.through(),
+        }
     }
 
     /// The last position that it covers.

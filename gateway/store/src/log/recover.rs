@@ -37,11 +37,21 @@ pub struct Damage {
 
 impl fmt::Display for Damage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Damage { segment, offset, bytes, from, to, aside } = self;
+        let Damage {
+            segment,
+            offset,
+            bytes,
+            from,
+            to,
+            aside,
+        } = self;
         if to.0 > 0 {
             write!(f, "records {from} to {to} of the log are lost: ")?;
         }
-        write!(f, "{bytes} bytes at {offset} of segment {segment} are damaged")?;
+        write!(
+            f,
+            "{bytes} bytes at {offset} of segment {segment} are damaged"
+        )?;
         match aside {
             Some(path) => write!(f, "; a copy lies in {}", path.display()),
             None => Ok(()),
@@ -86,22 +96,34 @@ fn header_of(disk: &dyn Disk, path: &Path) -> Result<(HeaderState, Prepared), St
     let file = disk.open(path).map_err(StoreError::io("open", path))?;
     let file_len = file.len().map_err(StoreError::io("stat", path))?;
     let mut area = [0; SEGMENT_HEADER];
-    let got = file.read_at(&mut area, 0).map_err(StoreError::io("read", path))?;
+    let got = file
+        .read_at(&mut area, 0)
+        .map_err(StoreError::io("read", path))?;
     let state = SegmentHeader::decode(&area[..got]);
-    Ok((state, Prepared { ordinal: 0, path: path.to_owned(), file, file_len }))
+    Ok((
+        state,
+        Prepared {
+            ordinal: 0,
+            path: path.to_owned(),
+            file,
+            file_len,
+        },
+    ))
 }
 
 /// The identity that the newest segment names; for a data directory whose identity file is lost.
 pub(crate) fn log_id_of(disk: &dyn Disk, dir: &Path) -> Option<LogId> {
     let names = disk.list(dir).ok()?;
-    names.iter().rev().filter(|name| ordinal_of(name).is_some()).find_map(|name| {
-        match header_of(disk, &dir.join(name)).ok()?.0 {
+    names
+        .iter()
+        .rev()
+        .filter(|name| ordinal_of(name).is_some())
+        .find_map(|name| match header_of(disk, &dir.join(name)).ok()?.0 {
             HeaderState::Active { header, .. } | HeaderState::Prepared(header) => {
                 Some(LogId(uuid::Uuid::from_bytes(header.log_id)))
             }
             HeaderState::Invalid => None,
-        }
-    })
+        })
 }
 
 pub(super) fn recover(
@@ -119,7 +141,8 @@ pub(super) fn recover(
         let path = dir.join(&name);
         let Some(ordinal) = ordinal_of(&name) else {
             if name.ends_with(".tmp") {
-                disk.remove(&path).map_err(StoreError::io("remove", &path))?;
+                disk.remove(&path)
+                    .map_err(StoreError::io("remove", &path))?;
             }
             continue;
         };
@@ -131,10 +154,16 @@ pub(super) fn recover(
         };
         match state {
             HeaderState::Active { header, whole } if ours(&header) => {
-                candidates.push(Candidate { header, whole, prepared });
+                candidates.push(Candidate {
+                    header,
+                    whole,
+                    prepared,
+                });
             }
             HeaderState::Prepared(header) if ours(&header) => spares.push(prepared),
-            _ => opened.damages.push(set_segment_aside(disk, options, prepared)?),
+            _ => opened
+                .damages
+                .push(set_segment_aside(disk, options, prepared)?),
         }
     }
 
@@ -146,13 +175,20 @@ pub(super) fn recover(
         if usable && spare.is_none() {
             spare = Some(prepared);
         } else {
-            disk.remove(&prepared.path).map_err(StoreError::io("remove", &prepared.path))?;
+            disk.remove(&prepared.path)
+                .map_err(StoreError::io("remove", &prepared.path))?;
         }
     }
 
     opened.created = segments.is_empty() && opened.damages.is_empty();
-    let mut recovered =
-        Recovered { segments, current: None, spare, next_ordinal, last_seq: 0, opened };
+    let mut recovered = Recovered {
+        segments,
+        current: None,
+        spare,
+        next_ordinal,
+        last_seq: 0,
+        opened,
+    };
     if let (Some(segment), Some(tail)) = (recovered.segments.last().map(Arc::clone), tail) {
         recover_tail(disk, options, counters, &segment, &tail, &mut recovered)?;
     }
@@ -161,7 +197,9 @@ pub(super) fn recover(
     counters.other_syncs.add(1);
     let opened = &mut recovered.opened;
     counters.damaged_ranges.add(opened.damages.len() as u64);
-    opened.notices.extend(opened.damages.iter().map(Damage::to_string));
+    opened
+        .notices
+        .extend(opened.damages.iter().map(Damage::to_string));
     Ok(recovered)
 }
 
@@ -178,7 +216,8 @@ fn arrange(
     for candidate in candidates.into_iter().rev() {
         let (header, file) = (&candidate.header, &candidate.prepared);
         if header.base_seq >= before {
-            disk.remove(&file.path).map_err(StoreError::io("remove", &file.path))?;
+            disk.remove(&file.path)
+                .map_err(StoreError::io("remove", &file.path))?;
             continue;
         }
         let segment = Segment::new(
@@ -211,7 +250,10 @@ fn recover_tail(
     let path = &segment.path;
     let len = usize::try_from(segment.file_len).unwrap_or(usize::MAX);
     let mut bytes = vec![0; len];
-    let got = segment.file.read_at(&mut bytes, 0).map_err(StoreError::io("read", path))?;
+    let got = segment
+        .file
+        .read_at(&mut bytes, 0)
+        .map_err(StoreError::io("read", path))?;
     bytes.truncate(got);
     let found = scan_tail(&bytes, segment.salt, segment.base_seq);
     for hole in &found.holes {
@@ -238,7 +280,10 @@ fn recover_tail(
     // kernel calls clean. Written again it is dirty again, and the sync means what it says.
     if !tail.whole {
         let area = tail.header.encode();
-        segment.file.write_all_at(&area, 0).map_err(StoreError::io("write", path))?;
+        segment
+            .file
+            .write_all_at(&area, 0)
+            .map_err(StoreError::io("write", path))?;
     }
     let last_group = bytes.get(found.last_group..found.end).unwrap_or_default();
     segment
@@ -246,7 +291,10 @@ fn recover_tail(
         .write_all_at(last_group, found.last_group as u64)
         .map_err(StoreError::io("write", path))?;
     failpoint::hit("recover.tail_rewritten").map_err(StoreError::io("write", path))?;
-    segment.file.sync_data().map_err(StoreError::io("fdatasync", path))?;
+    segment
+        .file
+        .sync_data()
+        .map_err(StoreError::io("fdatasync", path))?;
     failpoint::hit("recover.tail_synced").map_err(StoreError::io("fdatasync", path))?;
     counters.bytes_written.add(last_group.len() as u64);
     counters.other_syncs.add(1);
@@ -322,7 +370,9 @@ fn scan_tail(bytes: &[u8], salt: u32, base_seq: u64) -> Tail {
         let proven = beyond
             .iter()
             .any(|(_, header)| header.generation() >= tail.generation && proves(header, expect));
-        let resume = beyond.iter().find(|(_, header)| header.generation() >= tail.generation);
+        let resume = beyond
+            .iter()
+            .find(|(_, header)| header.generation() >= tail.generation);
         let Some((at, header)) = resume.filter(|_| proven) else {
             // Whole records before the end of an unfinished atomic group fall away too.
             tail.torn = expect - 1 - tail.last_seq + beyond.len() as u64;
@@ -330,7 +380,12 @@ fn scan_tail(bytes: &[u8], salt: u32, base_seq: u64) -> Tail {
             tail.generation = tail.generation.max(highest.unwrap_or(0));
             return tail;
         };
-        tail.holes.push(Hole { offset, end: *at, from: expect, to: header.seq - 1 });
+        tail.holes.push(Hole {
+            offset,
+            end: *at,
+            from: expect,
+            to: header.seq - 1,
+        });
         (offset, expect, group_at) = (*at, header.seq, *at);
     }
 }
@@ -341,12 +396,18 @@ fn proves(header: &RecordHeader, missing: u64) -> bool {
 }
 
 /// All valid records from `offset` on with positions above `missing`.
-fn valid_beyond(bytes: &[u8], salt: u32, offset: usize, missing: u64) -> Vec<(usize, RecordHeader)> {
+fn valid_beyond(
+    bytes: &[u8],
+    salt: u32,
+    offset: usize,
+    missing: u64,
+) -> Vec<(usize, RecordHeader)> {
     let furthest = missing + (bytes.len() / RECORD_HEADER) as u64;
     let mut found = Vec::new();
     let mut at = offset;
     while let Some(rest) = bytes.get(at..).filter(|rest| rest.len() >= RECORD_HEADER) {
-        let likely = RecordHeader::parse(rest).is_some_and(|h| h.seq > missing && h.seq <= furthest);
+        let likely =
+            RecordHeader::parse(rest).is_some_and(|h| h.seq > missing && h.seq <= furthest);
         match likely.then(|| valid_record(salt, rest)).flatten() {
             Some(header) => {
                 found.push((at, header));
@@ -376,9 +437,13 @@ fn copy_aside(
     if held.len() >= MAX_ASIDE {
         return Ok(None);
     }
-    let file = disk.create(&path, 0).map_err(StoreError::io("create", &path))?;
-    file.write_all_at(bytes, 0).map_err(StoreError::io("write", &path))?;
-    file.sync_data().map_err(StoreError::io("fdatasync", &path))?;
+    let file = disk
+        .create(&path, 0)
+        .map_err(StoreError::io("create", &path))?;
+    file.write_all_at(bytes, 0)
+        .map_err(StoreError::io("write", &path))?;
+    file.sync_data()
+        .map_err(StoreError::io("fdatasync", &path))?;
     disk.sync_dir(dir).map_err(StoreError::io("fsync", dir))?;
     Ok(Some(path))
 }
@@ -392,7 +457,8 @@ fn set_segment_aside(
     let dir = &options.aside;
     disk.make_dir(dir).map_err(StoreError::io("create", dir))?;
     let to = dir.join(format!("{:016}.seg", prepared.ordinal));
-    disk.rename(&prepared.path, &to).map_err(StoreError::io("rename", &to))?;
+    disk.rename(&prepared.path, &to)
+        .map_err(StoreError::io("rename", &to))?;
     disk.sync_dir(dir).map_err(StoreError::io("fsync", dir))?;
     Ok(Damage {
         segment: prepared.ordinal,
@@ -403,6 +469,3 @@ fn set_segment_aside(
         aside: Some(to),
     })
 }
-
-
-

@@ -37,12 +37,23 @@ impl LogInner {
         self.disk.sync_dir(&self.options.dir)?;
         failpoint::hit("prepare.folder_synced")?;
         self.counters.other_syncs.add(1);
-        Ok(Prepared { ordinal, path, file, file_len })
+        Ok(Prepared {
+            ordinal,
+            path,
+            file,
+            file_len,
+        })
     }
 
     fn put_prepared_header(&self, file: &dyn DiskFile, ordinal: u64) -> io::Result<()> {
         let log_id = *self.options.log_id.0.as_bytes();
-        let area = SegmentHeader { log_id, ordinal, base_seq: 0, nonce: 0 }.encode();
+        let area = SegmentHeader {
+            log_id,
+            ordinal,
+            base_seq: 0,
+            nonce: 0,
+        }
+        .encode();
         file.write_all_at(&area, 0)?;
         file.sync_data()?;
         self.counters.other_syncs.add(1);
@@ -78,7 +89,9 @@ impl LogInner {
     /// The oldest segment, unless it is the one being written.
     pub(crate) fn oldest(&self) -> Option<Arc<Segment>> {
         let segments = crate::read(&self.segments);
-        (segments.len() > 1).then(|| segments.first().map(Arc::clone)).flatten()
+        (segments.len() > 1)
+            .then(|| segments.first().map(Arc::clone))
+            .flatten()
     }
 
     /// Uses a segment again, in which nothing is owed any more. Readers that are still in it keep
@@ -106,7 +119,12 @@ impl LogInner {
         self.counters.other_syncs.add(1);
         self.counters.recycled_segments.add(1);
         let (file, file_len) = (Arc::clone(&segment.file), segment.file_len);
-        self.keep_spare(Prepared { ordinal, path, file, file_len })
+        self.keep_spare(Prepared {
+            ordinal,
+            path,
+            file,
+            file_len,
+        })
     }
 
     /// Keeps the budget by giving up the oldest segments, whatever is in them.

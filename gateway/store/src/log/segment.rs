@@ -43,8 +43,20 @@ impl Segment {
         base_seq: u64,
         salt: u32,
     ) -> Segment {
-        let extent = Extent { last_seq: base_seq.saturating_sub(1), end: SEGMENT_HEADER as u64, marks: Vec::new() };
-        Segment { ordinal, path, file, file_len, base_seq, salt, extent: Mutex::new(extent) }
+        let extent = Extent {
+            last_seq: base_seq.saturating_sub(1),
+            end: SEGMENT_HEADER as u64,
+            marks: Vec::new(),
+        };
+        Segment {
+            ordinal,
+            path,
+            file,
+            file_len,
+            base_seq,
+            salt,
+            extent: Mutex::new(extent),
+        }
     }
 
     pub(crate) fn last_seq(&self) -> u64 {
@@ -91,7 +103,10 @@ impl Segment {
 
 impl Extent {
     fn mark(&mut self, seq: u64, offset: u64) {
-        let far = self.marks.last().is_none_or(|(last_seq, at)| *last_seq < seq && *at + MARK_EVERY <= offset);
+        let far = self
+            .marks
+            .last()
+            .is_none_or(|(last_seq, at)| *last_seq < seq && *at + MARK_EVERY <= offset);
         if far {
             self.marks.push((seq, offset));
         }
@@ -155,7 +170,12 @@ impl Walk {
                 Ok(Found::Missing { from, to, offset }) => {
                     if to >= self.from {
                         let (segment, from, to) = (self.segment.ordinal, from.max(self.from), to);
-                        let damaged = StoreError::Damaged { segment, offset, from: Seq(from), to: Seq(to) };
+                        let damaged = StoreError::Damaged {
+                            segment,
+                            offset,
+                            from: Seq(from),
+                            to: Seq(to),
+                        };
                         return Advance::Failed(damaged, to + 1);
                     }
                 }
@@ -201,12 +221,20 @@ impl Walk {
             {
                 self.offset = candidate;
                 self.expect = header.seq;
-                return Ok(Found::Missing { from, to: header.seq - 1, offset });
+                return Ok(Found::Missing {
+                    from,
+                    to: header.seq - 1,
+                    offset,
+                });
             }
             candidate += 8;
         }
         self.expect = self.last + 1;
-        Ok(Found::Missing { from, to: self.last, offset })
+        Ok(Found::Missing {
+            from,
+            to: self.last,
+            offset,
+        })
     }
 
     fn pass(&mut self, header: &RecordHeader) {
@@ -217,12 +245,18 @@ impl Walk {
 
     /// A valid record at `offset` of the file, with its place in the buffer.
     fn valid_at(&mut self, offset: u64) -> Result<Option<(usize, RecordHeader)>, StoreError> {
-        let Some(at) = self.fill(offset, RECORD_HEADER)? else { return Ok(None) };
-        let Some(header) = RecordHeader::parse(&self.buffer[at..]) else { return Ok(None) };
+        let Some(at) = self.fill(offset, RECORD_HEADER)? else {
+            return Ok(None);
+        };
+        let Some(header) = RecordHeader::parse(&self.buffer[at..]) else {
+            return Ok(None);
+        };
         if header.generation() < self.generation || header.seq > self.last {
             return Ok(None);
         }
-        let Some(at) = self.fill(offset, header.size())? else { return Ok(None) };
+        let Some(at) = self.fill(offset, header.size())? else {
+            return Ok(None);
+        };
         Ok(valid_record(self.segment.salt, &self.buffer[at..]).map(|header| (at, header)))
     }
 

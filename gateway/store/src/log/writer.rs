@@ -103,7 +103,9 @@ impl Writer {
                     self.give_up_segment();
                     tracing::error!(%error, failures = self.failures, "the log cannot be written");
                     if self.failures > 1 {
-                        self.log.set_state(LogState::Broken { why: error.to_string() });
+                        self.log.set_state(LogState::Broken {
+                            why: error.to_string(),
+                        });
                         // After closing there is one more try, on a new segment.
                         if self.pause() && std::mem::replace(&mut self.last_try, true) {
                             return false;
@@ -124,13 +126,17 @@ impl Writer {
         let room = self.current.as_ref().map_or(0, Current::room);
         // A group stays together where it can: one write, one sync. Only a large one fills the
         // segment first.
-        let rotate = self.current.is_none() || first_unit > room || (rest > room && rest <= log.capacity() / 4);
+        let rotate = self.current.is_none()
+            || first_unit > room
+            || (rest > room && rest <= log.capacity() / 4);
         if rotate {
             let began = RecordHeader::parse(&self.group[start..]).map_or(0, |header| header.seq);
             self.current = Some(log.take_segment(began, self.current.as_ref())?);
             failpoint::hit("rotate.begun")?;
         }
-        let Some(current) = &mut self.current else { return Ok(start) };
+        let Some(current) = &mut self.current else {
+            return Ok(start);
+        };
         let end = unit_end(&self.group, start, current.room());
         let chunk = &mut self.group[start..end];
         seal(chunk, current.segment.salt, current.generation);
@@ -162,9 +168,14 @@ impl Writer {
     /// After a failed write or sync the kernel may have dropped the pages: they are never written
     /// again. What is durable in the segment stays readable.
     fn give_up_segment(&mut self) {
-        let Some(current) = self.current.take() else { return };
+        let Some(current) = self.current.take() else {
+            return;
+        };
         self.log.counters.suspect_segments.add(1);
-        tracing::warn!(segment = current.segment.ordinal, "segment sealed as suspect");
+        tracing::warn!(
+            segment = current.segment.ordinal,
+            "segment sealed as suspect"
+        );
         if current.header.is_some()
             && let Err(error) = self.log.disk.remove(&current.segment.path)
         {
@@ -193,7 +204,9 @@ impl Current {
 impl LogInner {
     /// The segment that begins with `base_seq`: the prepared one, else one made now.
     fn take_segment(&self, base_seq: u64, before: Option<&Current>) -> io::Result<Current> {
-        let newest = before.map_or(0, |current| current.segment.ordinal).max(self.newest_ordinal());
+        let newest = before
+            .map_or(0, |current| current.segment.ordinal)
+            .max(self.newest_ordinal());
         let spare = crate::lock(&self.spare).take();
         let prepared = match spare {
             Some(spare) if spare.ordinal > newest => spare,
@@ -206,9 +219,19 @@ impl LogInner {
             }
         };
         self.wake_keeper();
-        let Prepared { ordinal, path, file, file_len } = prepared;
+        let Prepared {
+            ordinal,
+            path,
+            file,
+            file_len,
+        } = prepared;
         let nonce = uuid::Uuid::new_v4().as_u64_pair().0;
-        let header = SegmentHeader { log_id: *self.options.log_id.0.as_bytes(), ordinal, base_seq, nonce };
+        let header = SegmentHeader {
+            log_id: *self.options.log_id.0.as_bytes(),
+            ordinal,
+            base_seq,
+            nonce,
+        };
         let segment = Segment::new(ordinal, path, file, file_len, base_seq, header.salt());
         Ok(Current {
             segment: Arc::new(segment),

@@ -67,7 +67,6 @@ pub struct Numbers {
 
 impl Numbers {
     /// Takes the next number of a lane.
-    #[expect(clippy::should_implement_trait, reason = "lanes have numbers; this is no iterator")]
     pub fn next(&mut self, lane: Lane) -> u64 {
         let slot = &mut self.next[lane.index()];
         let number = *slot;
@@ -93,8 +92,19 @@ pub struct Outbox {
 }
 
 impl Outbox {
-    pub(crate) fn new(log: Arc<LogInner>, limits: OutboxLimits, state: State, counters: Arc<Counters>) -> Outbox {
-        Outbox { log, limits, counters, state: Mutex::new(state), changed: watch::Sender::new(0) }
+    pub(crate) fn new(
+        log: Arc<LogInner>,
+        limits: OutboxLimits,
+        state: State,
+        counters: Arc<Counters>,
+    ) -> Outbox {
+        Outbox {
+            log,
+            limits,
+            counters,
+            state: Mutex::new(state),
+            changed: watch::Sender::new(0),
+        }
     }
 
     /// Durable entries of a lane that are not acknowledged, with numbers above `after`, in order,
@@ -110,14 +120,22 @@ impl Outbox {
     /// [`StoreError::NoSuchEntry`] when it is not pending any more and its segment was recycled,
     /// [`StoreError::Damaged`] when it cannot be read.
     pub fn entry(&self, r: &OutboxRef) -> Result<OutboxEntry, StoreError> {
-        let seq = crate::lock(&self.state).place(r.lane, r.lane_seq).unwrap_or(r.seq);
+        let seq = crate::lock(&self.state)
+            .place(r.lane, r.lane_seq)
+            .unwrap_or(r.seq);
         self.entry_at(seq, r.lane, r.lane_seq)
     }
 
     fn entry_at(&self, seq: Seq, lane: Lane, lane_seq: u64) -> Result<OutboxEntry, StoreError> {
         match read(&self.log, seq)? {
-            Some(Record::Outbox(entry)) if entry.lane == lane && entry.lane_seq == lane_seq => Ok(entry),
-            _ => Err(StoreError::NoSuchEntry { lane, lane_seq, seq }),
+            Some(Record::Outbox(entry)) if entry.lane == lane && entry.lane_seq == lane_seq => {
+                Ok(entry)
+            }
+            _ => Err(StoreError::NoSuchEntry {
+                lane,
+                lane_seq,
+                seq,
+            }),
         }
     }
 
@@ -153,7 +171,9 @@ impl Outbox {
         if state.place(lane, lane_seq).is_none() {
             return Ok(());
         }
-        let fate = OutboxFate::Abandoned { reason: reason.to_owned() };
+        let fate = OutboxFate::Abandoned {
+            reason: reason.to_owned(),
+        };
         self.mark(lane, lane_seq, fate, Urgency::Normal)?;
         state.settle(lane, lane_seq, &Fate::Abandoned(reason.to_owned()));
         Ok(())
@@ -168,14 +188,29 @@ impl Outbox {
         if state.place(lane, lane_seq).is_none() {
             return Ok(());
         }
-        self.mark(lane, lane_seq, OutboxFate::Suspected { attempts }, Urgency::Now)?;
+        self.mark(
+            lane,
+            lane_seq,
+            OutboxFate::Suspected { attempts },
+            Urgency::Now,
+        )?;
         state.settle(lane, lane_seq, &Fate::Suspected(attempts));
         Ok(())
     }
 
-    fn mark(&self, lane: Lane, lane_seq: u64, fate: OutboxFate, urgency: Urgency) -> Result<(), AppendError> {
+    fn mark(
+        &self,
+        lane: Lane,
+        lane_seq: u64,
+        fate: OutboxFate,
+        urgency: Urgency,
+    ) -> Result<(), AppendError> {
         let mut group = self.log.begin()?;
-        group.add(&Record::OutboxMark(OutboxMark { lane, lane_seq, fate }))?;
+        group.add(&Record::OutboxMark(OutboxMark {
+            lane,
+            lane_seq,
+            fate,
+        }))?;
         group.finish(urgency).map(|_| ())
     }
 
@@ -210,7 +245,11 @@ impl Outbox {
     }
 
     /// Appends records of which some are outbox entries or marks.
-    pub(crate) fn append(&self, records: &[Record], urgency: Urgency) -> Result<SeqRange, AppendError> {
+    pub(crate) fn append(
+        &self,
+        records: &[Record],
+        urgency: Urgency,
+    ) -> Result<SeqRange, AppendError> {
         let mut state = crate::lock(&self.state);
         self.append_locked(&mut state, None, records, urgency)
     }
@@ -227,14 +266,23 @@ impl Outbox {
         let mut state = crate::lock(&self.state);
         // The append lock is held while the closure runs, so that the position stays true.
         let group = self.log.begin()?;
-        let mut numbers = Numbers { first_seq: Seq(group.next_seq()), next: state.next };
+        let mut numbers = Numbers {
+            first_seq: Seq(group.next_seq()),
+            next: state.next,
+        };
         let records = build(&mut numbers);
         for lane in Lane::ALL {
-            let entries = records.iter().filter(|record| matches!(record, Record::Outbox(e) if e.lane == lane));
+            let entries = records
+                .iter()
+                .filter(|record| matches!(record, Record::Outbox(e) if e.lane == lane));
             let expected = state.next[lane.index()] + entries.count() as u64;
             let got = numbers.next[lane.index()];
             if got != expected {
-                return Err(AppendError::Number { lane, expected, got });
+                return Err(AppendError::Number {
+                    lane,
+                    expected,
+                    got,
+                });
             }
         }
         let range = self.append_locked(&mut state, Some(group), &records, urgency)?;
@@ -263,7 +311,11 @@ impl Outbox {
                     let expected = &mut next[entry.lane.index()];
                     if entry.lane_seq != *expected {
                         let (lane, expected, got) = (entry.lane, *expected, entry.lane_seq);
-                        return Err(AppendError::Number { lane, expected, got });
+                        return Err(AppendError::Number {
+                            lane,
+                            expected,
+                            got,
+                        });
                     }
                     *expected += 1;
                     added.push(OutboxRef {
@@ -276,13 +328,21 @@ impl Outbox {
                         attempts: 0,
                     });
                 }
-                Record::OutboxMark(mark) => fates.push((mark.lane, mark.lane_seq, Fate::of(&mark.fate))),
+                Record::OutboxMark(mark) => {
+                    fates.push((mark.lane, mark.lane_seq, Fate::of(&mark.fate)))
+                }
                 _ => {}
             }
         }
         for (lane, lane_seq) in state.make_room(&self.limits, &added)? {
-            let fate = OutboxFate::Abandoned { reason: TRIMMED.to_owned() };
-            group.add(&Record::OutboxMark(OutboxMark { lane, lane_seq, fate }))?;
+            let fate = OutboxFate::Abandoned {
+                reason: TRIMMED.to_owned(),
+            };
+            group.add(&Record::OutboxMark(OutboxMark {
+                lane,
+                lane_seq,
+                fate,
+            }))?;
             fates.push((lane, lane_seq, Fate::Abandoned(TRIMMED.to_owned())));
             self.counters.outbox_trimmed.add(1);
         }
@@ -344,7 +404,8 @@ impl Outbox {
             Err(error) => {
                 tracing::error!(%error, lane = r.lane.word(), lane_seq = r.lane_seq, "outbox entry lost");
                 let reason = format!("it can no longer be read: {error}");
-                let given_up = self.keep_trying(|| self.abandon(r.lane, r.lane_seq, &reason).map(Some));
+                let given_up =
+                    self.keep_trying(|| self.abandon(r.lane, r.lane_seq, &reason).map(Some));
                 return Ok(given_up.is_some());
             }
         };
@@ -359,10 +420,18 @@ impl Outbox {
             let attempts = state.attempts(r.lane, r.lane_seq);
             if attempts > 0 {
                 let fate = OutboxFate::Suspected { attempts };
-                group.add(&Record::OutboxMark(OutboxMark { lane: r.lane, lane_seq: r.lane_seq, fate }))?;
+                group.add(&Record::OutboxMark(OutboxMark {
+                    lane: r.lane,
+                    lane_seq: r.lane_seq,
+                    fate,
+                }))?;
             }
             group.finish(Urgency::Normal)?;
-            state.begin(Operation::Move { lane: r.lane, lane_seq: r.lane_seq, seq });
+            state.begin(Operation::Move {
+                lane: r.lane,
+                lane_seq: r.lane_seq,
+                seq,
+            });
             Ok(Some(()))
         });
         if copied.flatten().is_some() {

@@ -93,16 +93,23 @@ impl Default for State {
 impl State {
     pub(super) fn pending(&self, lane: Lane, after: u64, max: usize) -> Vec<OutboxRef> {
         let entries = self.pending[lane.index()].range(after.saturating_add(1)..);
-        entries.take(max).map(|(lane_seq, entry)| entry.reference(lane, *lane_seq)).collect()
+        entries
+            .take(max)
+            .map(|(lane_seq, entry)| entry.reference(lane, *lane_seq))
+            .collect()
     }
 
     /// Where a pending entry lies.
     pub(super) fn place(&self, lane: Lane, lane_seq: u64) -> Option<Seq> {
-        self.pending[lane.index()].get(&lane_seq).map(|entry| entry.seq)
+        self.pending[lane.index()]
+            .get(&lane_seq)
+            .map(|entry| entry.seq)
     }
 
     pub(super) fn attempts(&self, lane: Lane, lane_seq: u64) -> u32 {
-        self.pending[lane.index()].get(&lane_seq).map_or(0, |entry| entry.attempts)
+        self.pending[lane.index()]
+            .get(&lane_seq)
+            .map_or(0, |entry| entry.attempts)
     }
 
     pub(super) fn depth(&self) -> [u64; 3] {
@@ -116,8 +123,13 @@ impl State {
     }
 
     pub(super) fn oldest(&self) -> Option<Stamp> {
-        let firsts = self.pending.iter().filter_map(|lane| lane.first_key_value());
-        firsts.map(|(_, entry)| entry.stamp).min_by_key(|stamp| (stamp.boot, stamp.monotonic_ns))
+        let firsts = self
+            .pending
+            .iter()
+            .filter_map(|lane| lane.first_key_value());
+        firsts
+            .map(|(_, entry)| entry.stamp)
+            .min_by_key(|stamp| (stamp.boot, stamp.monotonic_ns))
     }
 
     pub(super) fn dead_letters(&self) -> Vec<DeadLetter> {
@@ -148,16 +160,25 @@ impl State {
         added: &[OutboxRef],
     ) -> Result<Vec<(Lane, u64)>, AppendError> {
         // The most urgent of a group decides: an alert takes what comes with it along.
-        let Some(lane) = added.iter().map(|entry| entry.lane).min() else { return Ok(Vec::new()) };
+        let Some(lane) = added.iter().map(|entry| entry.lane).min() else {
+            return Ok(Vec::new());
+        };
         let reserve = limits.alert_reserve.min(limits.max_entries);
         let reserved_bytes = limits.max_bytes / limits.max_entries.max(1) * reserve;
         let (most, most_bytes) = match lane {
             Lane::Urgent => (limits.max_entries, limits.max_bytes),
-            _ => (limits.max_entries - reserve, limits.max_bytes - reserved_bytes),
+            _ => (
+                limits.max_entries - reserve,
+                limits.max_bytes - reserved_bytes,
+            ),
         };
         let depth: u64 = self.depth().iter().sum();
         let urgent = self.depth()[Lane::Urgent.index()].min(reserve);
-        let counted = if lane == Lane::Urgent { depth } else { depth - urgent };
+        let counted = if lane == Lane::Urgent {
+            depth
+        } else {
+            depth - urgent
+        };
         let mut over = (counted + added.len() as u64).saturating_sub(most);
         let added_bytes: u64 = added.iter().map(|entry| u64::from(entry.bytes)).sum();
         let mut over_bytes = (self.bytes + added_bytes).saturating_sub(most_bytes);
@@ -170,7 +191,11 @@ impl State {
             over_bytes = over_bytes.saturating_sub(u64::from(entry.bytes));
             gone.push((Lane::Bulk, *lane_seq));
         }
-        if over > 0 || over_bytes > 0 { Err(AppendError::OutboxFull { lane }) } else { Ok(gone) }
+        if over > 0 || over_bytes > 0 {
+            Err(AppendError::OutboxFull { lane })
+        } else {
+            Ok(gone)
+        }
     }
 
     /// Notes what was appended and waits to become durable.
@@ -185,7 +210,11 @@ impl State {
     /// Everything up to `seq` is durable; true when entries became pending.
     pub(super) fn durable(&mut self, seq: Seq) -> bool {
         let mut any = false;
-        while self.waiting.front().is_some_and(|operation| operation.seq() <= seq) {
+        while self
+            .waiting
+            .front()
+            .is_some_and(|operation| operation.seq() <= seq)
+        {
             match self.waiting.pop_front() {
                 Some(Operation::Add(entry)) => {
                     let lane = entry.lane.index();
@@ -194,7 +223,11 @@ impl State {
                     self.pending[lane].insert(entry.lane_seq, Entry::of(&entry));
                     any = true;
                 }
-                Some(Operation::Move { lane, lane_seq, seq }) => self.relocate(lane, lane_seq, seq),
+                Some(Operation::Move {
+                    lane,
+                    lane_seq,
+                    seq,
+                }) => self.relocate(lane, lane_seq, seq),
                 None => {}
             }
         }
@@ -212,12 +245,22 @@ impl State {
     pub(super) fn settle(&mut self, lane: Lane, lane_seq: u64, fate: &Fate) -> bool {
         let pending = &mut self.pending[lane.index()];
         if let Fate::Suspected(attempts) = fate {
-            return pending.get_mut(&lane_seq).map(|entry| entry.attempts = *attempts).is_some();
+            return pending
+                .get_mut(&lane_seq)
+                .map(|entry| entry.attempts = *attempts)
+                .is_some();
         }
-        let Some(entry) = pending.remove(&lane_seq) else { return false };
+        let Some(entry) = pending.remove(&lane_seq) else {
+            return false;
+        };
         self.bytes = self.bytes.saturating_sub(u64::from(entry.bytes));
         if let Fate::Abandoned(reason) = fate {
-            self.bury(DeadLetter { lane, lane_seq, seq: entry.seq, reason: reason.clone() });
+            self.bury(DeadLetter {
+                lane,
+                lane_seq,
+                seq: entry.seq,
+                reason: reason.clone(),
+            });
         }
         true
     }
@@ -256,7 +299,15 @@ impl State {
                     None => {
                         let (bytes, stamp) = (raw.size, entry.stamp);
                         self.bytes += u64::from(bytes);
-                        entries.insert(entry.lane_seq, Entry { seq, bytes, stamp, attempts: 0 });
+                        entries.insert(
+                            entry.lane_seq,
+                            Entry {
+                                seq,
+                                bytes,
+                                stamp,
+                                attempts: 0,
+                            },
+                        );
                     }
                 }
             }
@@ -292,7 +343,11 @@ impl State {
             applied: self.applied,
             next: self.durable_next,
             pending: self.pending.clone(),
-            dead: self.dead.iter().map(|d| (d.lane, d.lane_seq, d.seq, d.reason.clone())).collect(),
+            dead: self
+                .dead
+                .iter()
+                .map(|d| (d.lane, d.lane_seq, d.seq, d.reason.clone()))
+                .collect(),
         };
         let body = postcard::to_extend(&file, vec![STATE_VERSION]);
         let body = body.map_err(|why| unreadable(&why.to_string()))?;
@@ -304,11 +359,17 @@ impl State {
         let Some((&STATE_VERSION, body)) = body.split_first() else {
             return Err(unreadable("its version is not known"));
         };
-        let file: StateFile = postcard::from_bytes(body).map_err(|why| unreadable(&why.to_string()))?;
+        let file: StateFile =
+            postcard::from_bytes(body).map_err(|why| unreadable(&why.to_string()))?;
         if file.log_id != log_id {
             return Err(unreadable("it belongs to another log"));
         }
-        let bytes = file.pending.iter().flat_map(BTreeMap::values).map(|entry| u64::from(entry.bytes)).sum();
+        let bytes = file
+            .pending
+            .iter()
+            .flat_map(BTreeMap::values)
+            .map(|entry| u64::from(entry.bytes))
+            .sum();
         let dead = file.dead.into_iter();
         Ok(State {
             next: file.next,
@@ -317,7 +378,12 @@ impl State {
             pending: file.pending,
             bytes,
             dead: dead
-                .map(|(lane, lane_seq, seq, reason)| DeadLetter { lane, lane_seq, seq, reason })
+                .map(|(lane, lane_seq, seq, reason)| DeadLetter {
+                    lane,
+                    lane_seq,
+                    seq,
+                    reason,
+                })
                 .collect(),
             ..State::default()
         })
@@ -325,17 +391,37 @@ impl State {
 }
 
 fn unreadable(why: &str) -> StoreError {
-    StoreError::StateFile { path: PathBuf::from("outbox.state"), why: why.to_owned() }
+    StoreError::StateFile {
+        path: PathBuf::from("outbox.state"),
+        why: why.to_owned(),
+    }
 }
 
 impl Entry {
     fn of(entry: &OutboxRef) -> Entry {
-        Entry { seq: entry.seq, bytes: entry.bytes, stamp: entry.stamp, attempts: entry.attempts }
+        Entry {
+            seq: entry.seq,
+            bytes: entry.bytes,
+            stamp: entry.stamp,
+            attempts: entry.attempts,
+        }
     }
 
     fn reference(&self, lane: Lane, lane_seq: u64) -> OutboxRef {
-        let Entry { seq, bytes, stamp, attempts } = *self;
-        OutboxRef { lane, lane_seq, seq, bytes, stamp, attempts }
+        let Entry {
+            seq,
+            bytes,
+            stamp,
+            attempts,
+        } = *self;
+        OutboxRef {
+            lane,
+            lane_seq,
+            seq,
+            bytes,
+            stamp,
+            attempts,
+        }
     }
 }
 

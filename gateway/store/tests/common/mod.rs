@@ -1,4 +1,5 @@
 //! Records and waiting for the tests.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on stops")]
 #![allow(dead_code, reason = "each test program uses its part")]
 
 use std::borrow::Cow;
@@ -10,23 +11,36 @@ use tillwatch_protocol::pos::{Metadata, PosEventType};
 use tillwatch_protocol::receipt::ReceiptEnd;
 use tillwatch_protocol::time::Clock;
 use tillwatch_protocol::{
-    Alert, AlertId, Event, EventBody, Lane, LogId, MessageId, Notice, OutboxEntry, PosEvent, Receipt,
-    ReceiptKind, Record, Rule, Score, Seq, Severity, Stamp,
+    Alert, AlertId, Event, EventBody, Lane, LogId, MessageId, Notice, OutboxEntry, PosEvent,
+    Receipt, ReceiptKind, Record, Rule, Score, Seq, Severity, Stamp,
 };
 use tillwatch_store::{Opened, Store, StoreOptions};
 
 pub fn stamp(n: u64) -> Stamp {
-    Stamp { boot: 1, monotonic_ns: n * 1_000, utc_us: 1_760_000_000_000_000 + n as i64, clock: Clock::Synced }
+    Stamp {
+        boot: 1,
+        monotonic_ns: n * 1_000,
+        utc_us: 1_760_000_000_000_000 + n as i64,
+        clock: Clock::Synced,
+    }
 }
 
 pub fn event(n: u64, body: EventBody) -> Record {
-    Record::Event(Event { seq: Seq(0), stamp: stamp(n), body })
+    Record::Event(Event {
+        seq: Seq(0),
+        stamp: stamp(n),
+        body,
+    })
 }
 
 /// A record of about `size` bytes that says `n`.
 pub fn notice(n: u64, size: usize) -> Record {
     let text = format!("{n} {}", "x".repeat(size));
-    Record::Notice(Notice { code: Cow::Borrowed("test"), text, stamp: stamp(n) })
+    Record::Notice(Notice {
+        code: Cow::Borrowed("test"),
+        text,
+        stamp: stamp(n),
+    })
 }
 
 pub fn pos(n: u64, id: &str) -> PosEvent {
@@ -78,7 +92,10 @@ pub fn alert(log: LogId, cause: Seq, revision: u32) -> Alert {
         severity: Severity::Critical,
         contributions: Vec::new(),
         evidence: Vec::new(),
-        subject: Subject { event_id: Some("evt-9".into()), ..Subject::default() },
+        subject: Subject {
+            event_id: Some("evt-9".into()),
+            ..Subject::default()
+        },
         stamp: stamp(cause.0),
     }
 }
@@ -96,7 +113,10 @@ pub fn entry(log: LogId, lane: Lane, lane_seq: u64, payload: Vec<u8>) -> Record 
 }
 
 pub fn small(boot: &str) -> StoreOptions {
-    StoreOptions { boot_id: Some(boot.to_owned()), ..StoreOptions::small() }
+    StoreOptions {
+        boot_id: Some(boot.to_owned()),
+        ..StoreOptions::small()
+    }
 }
 
 pub fn open(dir: &Path) -> (Store, Opened) {
