@@ -93,7 +93,10 @@ impl Shop {
         let event = if self.ids {
             event
         } else {
-            tillwatch_protocol::pos::PosEvent { ticket_no: None, ..event }
+            tillwatch_protocol::pos::PosEvent {
+                ticket_no: None,
+                ..event
+            }
         };
         self.fact(at_s + late, Fact::Told(Box::new(event)));
     }
@@ -102,7 +105,10 @@ impl Shop {
         self.fact(at_s, Fact::PaperStarted);
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
         let began_ns = (lasting_s * SECOND_NS as f64) as u64;
-        let receipt = Receipt { began_ns, ..receipt };
+        let receipt = Receipt {
+            began_ns,
+            ..receipt
+        };
         self.fact(at_s + lasting_s, Fact::Printed(Box::new(receipt)));
         at_s + lasting_s
     }
@@ -133,9 +139,20 @@ impl Shop {
             || (self.policy == ReceiptPolicy::OnRequest && self.chance.one_in(4));
         let lasting = self.chance.between(0.3, 6.0);
         let paper = receipt(kind).number(&ticket).total(total);
-        let paper = if self.numbers { paper } else { Receipt { number: None, ..paper } };
+        let paper = if self.numbers {
+            paper
+        } else {
+            Receipt {
+                number: None,
+                ..paper
+            }
+        };
         let rarely = if self.pictures { 2 } else { 40 };
-        let paper = if self.chance.one_in(rarely) { paper.as_picture() } else { paper };
+        let paper = if self.chance.one_in(rarely) {
+            paper.as_picture()
+        } else {
+            paper
+        };
         // Some tills report first, some print first, and some take their time in between.
         let report_at = at + self.chance.between(0.0, 12.0);
         let print_at = at + self.chance.between(0.0, 12.0);
@@ -144,7 +161,10 @@ impl Shop {
             let first = amount / 2;
             let pause = self.chance.between(1.0, 15.0);
             self.told(report_at, till(event).ticket(&ticket).amount(first));
-            self.told(report_at + pause, till(event).ticket(&ticket).amount(amount - first));
+            self.told(
+                report_at + pause,
+                till(event).ticket(&ticket).amount(amount - first),
+            );
         } else {
             self.told(report_at, till(event).ticket(&ticket).amount(amount));
         }
@@ -152,12 +172,20 @@ impl Shop {
         if on_paper {
             let done = self.printed(print_at, lasting, paper);
             if self.chance.one_in(20) {
-                self.printed(done + 1.0, 1.0, receipt(ReceiptKind::Reprint).number(&ticket));
+                self.printed(
+                    done + 1.0,
+                    1.0,
+                    receipt(ReceiptKind::Reprint).number(&ticket),
+                );
             }
             end = end.max(done);
         }
         if cash || kind != ReceiptKind::Sale {
-            let kick_at = if on_paper { print_at + lasting } else { report_at };
+            let kick_at = if on_paper {
+                print_at + lasting
+            } else {
+                report_at
+            };
             end = end.max(self.drawer(kick_at));
         }
         // Now and then a rush, mostly ordinary trade, sometimes a quiet hour.
@@ -237,7 +265,10 @@ fn watch(shop: &Shop, policy: ReceiptPolicy) -> Stage {
             Fact::Drawer(state) => {
                 drawer = state;
                 if sees(Witness::DrawerSense, &away) {
-                    stage.happen(EventBody::Drawer { state, initial: false });
+                    stage.happen(EventBody::Drawer {
+                        state,
+                        initial: false,
+                    });
                 }
             }
             Fact::PaperStarted => {
@@ -248,7 +279,10 @@ fn watch(shop: &Shop, policy: ReceiptPolicy) -> Stage {
             }
             Fact::Printed(receipt) if sees(Witness::Printer, &away) => {
                 let damaged = lost_while_printing;
-                stage.prints(Receipt { damaged, ..*receipt });
+                stage.prints(Receipt {
+                    damaged,
+                    ..*receipt
+                });
             }
             Fact::Told(event) => {
                 if sees(Witness::Pos, &away) {
@@ -272,7 +306,9 @@ fn watch(shop: &Shop, policy: ReceiptPolicy) -> Stage {
                 }
             }
             Fact::Stops if up => {
-                stage.happen(EventBody::Stopped { reason: "test".into() });
+                stage.happen(EventBody::Stopped {
+                    reason: "test".into(),
+                });
                 up = false;
                 lost_while_printing = true;
             }
@@ -319,7 +355,10 @@ fn regains(
     stage.witness(witness, WitnessState::Alive);
     match witness {
         Witness::DrawerSense => {
-            stage.happen(EventBody::Drawer { state: drawer, initial: true });
+            stage.happen(EventBody::Drawer {
+                state: drawer,
+                initial: true,
+            });
         }
         Witness::Pos => {
             for event in queued.drain(..) {
@@ -354,8 +393,14 @@ fn tally(stage: &Stage) -> Tally {
     let mut tally = Tally::default();
     for alert in stage.alerts() {
         let open = alert.state == tillwatch_protocol::alert::AlertState::Open;
-        let accused = alert.contributions.iter().any(|c| ACCUSING.contains(&c.rule.as_str()));
-        let rule = alert.contributions.iter().find(|c| ACCUSING.contains(&c.rule.as_str()));
+        let accused = alert
+            .contributions
+            .iter()
+            .any(|c| ACCUSING.contains(&c.rule.as_str()));
+        let rule = alert
+            .contributions
+            .iter()
+            .find(|c| ACCUSING.contains(&c.rule.as_str()));
         let rule = rule.map_or(String::new(), |c| c.rule.to_string());
         if accused {
             *tally.ever.entry(rule.clone()).or_default() += 1;
@@ -401,7 +446,10 @@ fn play(seed: u64, policy: ReceiptPolicy, transactions: u64) -> Stage {
 
 fn nobody_is_accused(policy: ReceiptPolicy) {
     let mut accused = 0;
-    let seeds = std::env::var("SEEDS").ok().and_then(|n| n.parse().ok()).unwrap_or(6);
+    let seeds = std::env::var("SEEDS")
+        .ok()
+        .and_then(|n| n.parse().ok())
+        .unwrap_or(6);
     for seed in 1..=seeds {
         let stage = play(seed, policy, 10_000);
         let tally = tally(&stage);
@@ -427,25 +475,58 @@ fn nobody_is_accused_where_paper_is_on_request() {
 #[ignore = "for looking at a seed: SEED=4 POLICY=on_request"]
 fn look() {
     let seed: u64 = std::env::var("SEED").unwrap().parse().unwrap();
-    let policy = if std::env::var("POLICY").is_ok() { ReceiptPolicy::OnRequest } else { ReceiptPolicy::Always };
+    let policy = if std::env::var("POLICY").is_ok() {
+        ReceiptPolicy::OnRequest
+    } else {
+        ReceiptPolicy::Always
+    };
     let stage = play(seed, policy, 10_000);
     for (at, outcome) in &stage.outcomes {
-        let Outcome::Alert(alert) = outcome else { continue };
-        if !alert.contributions.iter().any(|c| ACCUSING.contains(&c.rule.as_str())) {
+        let Outcome::Alert(alert) = outcome else {
+            continue;
+        };
+        if !alert
+            .contributions
+            .iter()
+            .any(|c| ACCUSING.contains(&c.rule.as_str()))
+        {
             continue;
         }
-        println!("== {at} rev {} {:?} {} {:?}", alert.revision, alert.state, alert.rule, alert.subject);
+        println!(
+            "== {at} rev {} {:?} {} {:?}",
+            alert.revision, alert.state, alert.rule, alert.subject
+        );
         let seq = alert.evidence[0].seq.0;
         let cause = stage.events.iter().find(|e| e.seq.0 == seq).unwrap().stamp;
         for event in &stage.events {
             let s = |ns: u64| ns as f64 / 1e9 - UPTIME_S;
-            if event.stamp.boot == cause.boot && event.stamp.monotonic_ns.abs_diff(cause.monotonic_ns) < 90 * SECOND_NS {
+            if event.stamp.boot == cause.boot
+                && event.stamp.monotonic_ns.abs_diff(cause.monotonic_ns) < 300 * SECOND_NS
+            {
                 let text = match &event.body {
-                    EventBody::Pos(p) => format!("{} {:?} {:?} said {:?}", p.event_type, p.ticket_no, p.amount, p.timestamp.map(|t| (t.utc_us - NOON_US) as f64 / 1e6)),
-                    EventBody::Receipt(r) => format!("{:?} {:?} {:?} dmg {} began {}", r.kind, r.number, r.total, r.damaged, s(r.began_ns)),
+                    EventBody::Pos(p) => format!(
+                        "{} {:?} {:?} said {:?}",
+                        p.event_type,
+                        p.ticket_no,
+                        p.amount,
+                        p.timestamp.map(|t| (t.utc_us - NOON_US) as f64 / 1e6)
+                    ),
+                    EventBody::Receipt(r) => format!(
+                        "{:?} {:?} {:?} dmg {} began {}",
+                        r.kind,
+                        r.number,
+                        r.total,
+                        r.damaged,
+                        s(r.began_ns)
+                    ),
                     other => format!("{other:?}"),
                 };
-                println!("{} {:.3} {}", event.seq, s(event.stamp.monotonic_ns), &text[..text.len().min(110)]);
+                println!(
+                    "{} {:.3} {}",
+                    event.seq,
+                    s(event.stamp.monotonic_ns),
+                    &text[..text.len().min(110)]
+                );
             }
         }
     }

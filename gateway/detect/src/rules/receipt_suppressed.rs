@@ -23,6 +23,9 @@ const KIND: &str = "suppressed";
 /// Payments that wait for paper or are remembered for it; the oldest is forgotten.
 pub const PAYMENTS: usize = 128;
 
+/// The reason of something not judged, as a word and in words.
+type Doubtful = (&'static str, String);
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 enum State {
     Waiting,
@@ -222,6 +225,16 @@ impl Sales {
         false
     }
 
+    /// Finds any paper for a sale that nobody else has a better right to.
+    fn claim_any(&mut self, seq: Seq, context: &Context<'_>) -> bool {
+        // Others that still wait keep what is plainly theirs, so that the right one is named.
+        let waiting: Vec<Seq> = self.waiting.iter().copied().collect();
+        for other in waiting {
+            self.claim_own(other, context);
+        }
+        self.claim(seq, context, &mut Vec::new()) || self.take_over(seq, context)
+    }
+
     fn owner_of(&self, paper: Seq) -> Option<Seq> {
         let mut sales = self.by_seq.iter();
         // Where nothing has a number, papers are shared.
@@ -229,16 +242,23 @@ impl Sales {
         owner.map(|(seq, _)| *seq)
     }
 
-    /// Takes a paper from a sale to which it belongs less plainly; that one is not judged then.
+    /// Takes a paper from a sale to which it belongs less plainly in any respect; that one is not
+    /// judged then. Who decides later must not pay for what was decided before.
     fn take_over(&mut self, seq: Seq, context: &Context<'_>) -> bool {
-        let Some(sale) = self.by_seq.get(&seq) else { return false };
+        let Some(sale) = self.by_seq.get(&seq) else {
+            return false;
+        };
         let weaker = context.recent.papers().find_map(|paper| {
             let mine = sale.fit(paper)?;
             let owner = self.owner_of(paper.id)?;
             let theirs = self.by_seq.get(&owner).and_then(|other| other.fit(paper));
-            (Some(mine) > theirs).then_some((paper.id, owner))
+            let (named, prompt, equal) = theirs.unwrap_or_default();
+            let plainer = mine.0 > named || mine.1 > prompt || mine.2 > equal;
+            plainer.then_some((paper.id, owner))
         });
-        let Some((paper, owner)) = weaker else { return false };
+        let Some((paper, owner)) = weaker else {
+            return false;
+        };
         if let Some(other) = self.by_seq.get_mut(&owner) {
             other.claims = None;
             if other.state == State::Printed {
@@ -251,45 +271,63 @@ impl Sales {
         true
     }
 
-    fn decide(&mut self, seq: Seq, now: &Stamp, context: &Context<'_>, out: &mut Findings) {
-        let printed = self.claim_own(seq, context) || {
-            // Others that still wait keep what is plainly theirs, so that the right one is named.
-            let waiting: Vec<Seq> = self.waiting.iter().copied().collect();
-            for other in waiting {
-                self.claim_own(other, context);
-            }
-            self.claim(seq, context, &mut Vec::new()) || self.take_over(seq, context)
-        };
-        let Some(sale) = self.by_seq.get_mut(&seq) else {
-            return;
-        };
-        if printed {
-            sale.state = State::Printed;
-            return;
-        }
-        sale.state = State::Unjudged;
+    /// Why the absence of paper would prove nothing; `Some(None)` when the rule does not apply.
+    fn doubt(&self, sale: &Sale, now: &Stamp, context: &Context<'_>) -> Option<Option<Doubtful>> {
         let Window { from_ns, to_ns } = sale.window;
         let printer = Witness::Printer;
         if context.witnesses.is_absent(printer) || !context.always_printed_since(from_ns) {
-            return;
+            return Some(None);
         }
-        let (cause, subject) = (sale.evidence.clone(), sale.subject.clone());
+        let because = |reason, text: &str| Some(Some((reason, text.to_owned())));
         let Some(happened) = sale.first.placed.happened_ns() else {
-            let text = "the till's clock and lag are not known yet";
-            return out.not_judged(RULE, "pos_lag_unknown", text, cause);
+            return because(
+                "pos_lag_unknown",
+                "the till's clock and lag are not known yet",
+            );
         };
         if let Err(doubt) = context
             .witnesses
             .alive_through(printer, from_ns, happened, to_ns)
         {
-            return out.not_judged(RULE, doubt.reason(), doubt.text(printer), cause);
+            return because(doubt.reason(), &doubt.text(printer));
         }
         if !context.recent.is_complete_since(from_ns, now.monotonic_ns) {
-            let text = "too much happened to remember all of it";
-            return out.not_judged(RULE, "memory_full", text, cause);
+            return because("memory_full", "too much happened to remember all of it");
         }
-        if !sale.first.placed.is_stated() && self.has_stray_paper(happened, context) {
-            let text = "the till does not say when it was, and there is paper that it may belong to";
+        None
+    }
+
+    fn decide(&mut self, seq: Seq, now: &Stamp, context: &Context<'_>, out: &mut Findings) {
+        let own = self.claim_own(seq, context);
+        let Some(sale) = self.by_seq.get(&seq) else {
+            return;
+        };
+        let first = sale.first.clone();
+        let (cause, subject) = (sale.evidence.clone(), sale.subject.clone());
+        let doubt = self.doubt(sale, now, context);
+        let some_paper = context.recent.papers_in(sale.window).next().is_some();
+        // Whose receipt may have been missed takes no paper that others need.
+        let printed = own || (doubt.is_none() && self.claim_any(seq, context));
+        let Some(sale) = self.by_seq.get_mut(&seq) else {
+            return;
+        };
+        sale.state = if printed {
+            State::Printed
+        } else {
+            State::Unjudged
+        };
+        if printed {
+            return;
+        }
+        if let Some(doubt) = doubt {
+            if let Some((reason, text)) = doubt.filter(|_| !some_paper) {
+                out.not_judged(RULE, reason, text, cause);
+            }
+            return;
+        }
+        if !first.placed.is_stated() && self.has_stray_paper(first.stamp.monotonic_ns, context) {
+            let text =
+                "the till does not say when it was, and there is paper that may be its receipt";
             return out.not_judged(RULE, "pos_lag_unknown", text, cause);
         }
         if context.tap_is_deaf() {
@@ -312,9 +350,15 @@ impl Sales {
 
     /// Whether paper of the last minutes belongs to no payment at all.
     fn has_stray_paper(&self, until_ns: MonotonicNs, context: &Context<'_>) -> bool {
-        let lately = Window { from_ns: until_ns.saturating_sub(MAX_LAG_NS), to_ns: until_ns };
+        let lately = Window {
+            from_ns: until_ns.saturating_sub(MAX_LAG_NS),
+            to_ns: until_ns,
+        };
         let claimed = |id: Seq| self.by_seq.values().any(|sale| sale.claims == Some(id));
-        context.recent.papers_in(lately).any(|paper| !claimed(paper.id))
+        context
+            .recent
+            .papers_in(lately)
+            .any(|paper| !claimed(paper.id))
     }
 
     /// The tap is deaf: tells the technician once, and takes back what rests on this silence.
@@ -387,10 +431,11 @@ impl Detector for ReceiptSuppressed {
     fn on_cut(&mut self, cut: Cut, context: &Context<'_>, out: &mut Findings) {
         let waiting: Vec<Seq> = self.state.waiting.take_all().collect();
         for seq in waiting {
-            let printed = self.state.claim(seq, context, &mut Vec::new());
+            let own = self.state.claim_own(seq, context);
             let Some(sale) = self.state.by_seq.get_mut(&seq) else {
                 continue;
             };
+            let printed = own || context.recent.papers_in(sale.window).next().is_some();
             sale.state = if printed {
                 State::Printed
             } else {

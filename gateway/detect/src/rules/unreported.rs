@@ -346,7 +346,10 @@ impl Detector for Unreported {
         if cut == Cut::Boot {
             // A loss of the feed or a till event with its number can still take it back.
             for found in &mut self.state.found {
-                found.window = Window { from_ns: MonotonicNs::MAX, to_ns: 0 };
+                found.window = Window {
+                    from_ns: MonotonicNs::MAX,
+                    to_ns: 0,
+                };
             }
         }
     }

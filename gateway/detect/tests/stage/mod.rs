@@ -454,6 +454,8 @@ impl ReceiptWith for Receipt {
         Receipt {
             images: 1,
             lines: vec![],
+            number: None,
+            total: None,
             kind: ReceiptKind::Unknown,
             ..self
         }
