@@ -9,7 +9,8 @@
 //! Losses are measured where paper tells of them: a sale receipt for which no payment came although
 //! the feed was connected is a *miss*. A payment that came after the window is *late*.
 
-use crate::recent::{Paper, TillEvent, TillWord, Window, ms};
+use crate::recent::{Paper, Window, ms};
+use crate::till::{TillEvent, TillWord};
 use crate::witness::WitnessLedger;
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;

@@ -17,7 +17,8 @@
 //! | [`witness`] | which witness was alive when |
 //! | [`feed`] | clock skew, lag and losses of the till's feed |
 //! | [`recent`] | kicks, drawer commands, papers and till events of the last minutes |
-//! | [`review_queue`] | what a person is asked to look at |
+//! | [`till`] | what a till event says of the transaction |
+//! | [`mod@review_queue`] | what a person is asked to look at |
 //! | [`rules`] | one file per detector |
 
 pub mod detector;
@@ -27,6 +28,7 @@ pub mod policy;
 pub mod recent;
 pub mod review_queue;
 pub mod rules;
+pub mod till;
 mod waiting;
 pub mod witness;
 

@@ -2,6 +2,7 @@
 //! be accused.
 //!
 //! The generator knows nothing of the rules: it plays a shop with its mishaps.
+#![allow(clippy::unwrap_used)]
 
 mod stage;
 
@@ -149,7 +150,7 @@ impl Shop {
         };
         let rarely = if self.pictures { 2 } else { 40 };
         let paper = if self.chance.one_in(rarely) {
-            paper.as_picture()
+            paper.pictured()
         } else {
             paper
         };
@@ -236,7 +237,7 @@ fn watch(shop: &Shop, policy: ReceiptPolicy) -> Stage {
     let mut drawer = DrawerState::Closed;
     let mut away: BTreeMap<Witness, u32> = BTreeMap::new();
     // What waits in the broker while the feed is away.
-    let mut queued: Vec<Box<tillwatch_protocol::pos::PosEvent>> = Vec::new();
+    let mut queued: Vec<tillwatch_protocol::pos::PosEvent> = Vec::new();
     let mut lost_while_printing = false;
     let mut set_policy = None;
     for ((at_us, _), fact) in &shop.facts {
@@ -288,7 +289,7 @@ fn watch(shop: &Shop, policy: ReceiptPolicy) -> Stage {
                 if sees(Witness::Pos, &away) {
                     stage.tells(*event);
                 } else {
-                    queued.push(event);
+                    queued.push(*event);
                 }
             }
             Fact::Loses(witness) => {
@@ -350,7 +351,7 @@ fn regains(
     stage: &mut Stage,
     witness: Witness,
     drawer: DrawerState,
-    queued: &mut Vec<Box<tillwatch_protocol::pos::PosEvent>>,
+    queued: &mut Vec<tillwatch_protocol::pos::PosEvent>,
 ) {
     stage.witness(witness, WitnessState::Alive);
     match witness {
@@ -362,7 +363,7 @@ fn regains(
         }
         Witness::Pos => {
             for event in queued.drain(..) {
-                stage.tells(*event);
+                stage.tells(event);
             }
         }
         _ => {}
@@ -383,10 +384,9 @@ const ACCUSING: [&str; 6] = [
 struct Tally {
     /// Accusations that stand in the end.
     standing: BTreeMap<String, u32>,
-    /// Accusations that were made at some time.
+    /// Accusations that were made at some time, taken back or not.
     ever: BTreeMap<String, u32>,
     not_judged: BTreeMap<String, u32>,
-    no_sale: u32,
 }
 
 fn tally(stage: &Stage) -> Tally {
@@ -407,9 +407,6 @@ fn tally(stage: &Stage) -> Tally {
             if open {
                 *tally.standing.entry(rule).or_default() += 1;
             }
-        }
-        if open && alert.rule.as_str() == "no_sale" {
-            tally.no_sale += 1;
         }
     }
     for (_, outcome) in &stage.outcomes {
@@ -445,7 +442,6 @@ fn play(seed: u64, policy: ReceiptPolicy, transactions: u64) -> Stage {
 }
 
 fn nobody_is_accused(policy: ReceiptPolicy) {
-    let mut accused = 0;
     let seeds = std::env::var("SEEDS")
         .ok()
         .and_then(|n| n.parse().ok())
@@ -453,12 +449,17 @@ fn nobody_is_accused(policy: ReceiptPolicy) {
     for seed in 1..=seeds {
         let stage = play(seed, policy, 10_000);
         let tally = tally(&stage);
-        if !tally.ever.is_empty() {
-            println!("seed {seed} {policy:?}: {tally:?}");
-        }
-        accused += tally.standing.values().sum::<u32>();
+        // Only the till's silence may be misread before the feed was ever caught at anything, and
+        // then it is taken back.
+        let at_first = tally
+            .ever
+            .keys()
+            .filter(|rule| !rule.starts_with("unreported_"));
+        assert_eq!(at_first.count(), 0, "seed {seed}: {tally:?}");
+        assert_eq!(tally.standing, BTreeMap::new(), "seed {seed}");
+        // The mishaps were real ones: they left things unjudged.
+        assert!(tally.not_judged.len() >= 4, "seed {seed}: {tally:?}");
     }
-    assert_eq!(accused, 0);
 }
 
 #[test]
@@ -469,65 +470,4 @@ fn nobody_is_accused_where_everything_is_printed() {
 #[test]
 fn nobody_is_accused_where_paper_is_on_request() {
     nobody_is_accused(ReceiptPolicy::OnRequest);
-}
-
-#[test]
-#[ignore = "for looking at a seed: SEED=4 POLICY=on_request"]
-fn look() {
-    let seed: u64 = std::env::var("SEED").unwrap().parse().unwrap();
-    let policy = if std::env::var("POLICY").is_ok() {
-        ReceiptPolicy::OnRequest
-    } else {
-        ReceiptPolicy::Always
-    };
-    let stage = play(seed, policy, 10_000);
-    for (at, outcome) in &stage.outcomes {
-        let Outcome::Alert(alert) = outcome else {
-            continue;
-        };
-        if !alert
-            .contributions
-            .iter()
-            .any(|c| ACCUSING.contains(&c.rule.as_str()))
-        {
-            continue;
-        }
-        println!(
-            "== {at} rev {} {:?} {} {:?}",
-            alert.revision, alert.state, alert.rule, alert.subject
-        );
-        let seq = alert.evidence[0].seq.0;
-        let cause = stage.events.iter().find(|e| e.seq.0 == seq).unwrap().stamp;
-        for event in &stage.events {
-            let s = |ns: u64| ns as f64 / 1e9 - UPTIME_S;
-            if event.stamp.boot == cause.boot
-                && event.stamp.monotonic_ns.abs_diff(cause.monotonic_ns) < 300 * SECOND_NS
-            {
-                let text = match &event.body {
-                    EventBody::Pos(p) => format!(
-                        "{} {:?} {:?} said {:?}",
-                        p.event_type,
-                        p.ticket_no,
-                        p.amount,
-                        p.timestamp.map(|t| (t.utc_us - NOON_US) as f64 / 1e6)
-                    ),
-                    EventBody::Receipt(r) => format!(
-                        "{:?} {:?} {:?} dmg {} began {}",
-                        r.kind,
-                        r.number,
-                        r.total,
-                        r.damaged,
-                        s(r.began_ns)
-                    ),
-                    other => format!("{other:?}"),
-                };
-                println!(
-                    "{} {:.3} {}",
-                    event.seq,
-                    s(event.stamp.monotonic_ns),
-                    &text[..text.len().min(110)]
-                );
-            }
-        }
-    }
 }

@@ -1,4 +1,5 @@
 //! A box that restarts from a snapshot and the rest of its log concludes the same.
+#![allow(clippy::unwrap_used)]
 
 mod stage;
 
@@ -27,7 +28,7 @@ fn play(steps: &[(u8, u16)]) -> Stage {
             10 => stage.prints(receipt(ReceiptKind::PostVoid).number(&ticket)),
             11 => stage.prints(receipt(ReceiptKind::Return).total(-100)),
             12 => stage.prints(receipt(ReceiptKind::NoSale)),
-            13 => stage.prints(receipt(ReceiptKind::Sale).as_picture()),
+            13 => stage.prints(receipt(ReceiptKind::Sale).pictured()),
             14 | 15 => stage.tells(
                 till("payment_cleared")
                     .ticket(&ticket)

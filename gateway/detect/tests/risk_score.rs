@@ -1,4 +1,5 @@
 //! The risk score of till events: the specification's examples, and what must hold for all.
+#![allow(clippy::unwrap_used)]
 
 mod stage;
 

@@ -21,7 +21,8 @@ pub mod unprinted;
 pub mod unreported;
 
 use crate::detector::{Context, Detector};
-use crate::recent::{Paper, TillEvent};
+use crate::recent::Paper;
+use crate::till::TillEvent;
 use std::borrow::Cow;
 use tillwatch_protocol::event::Event;
 use tillwatch_protocol::finding::{Contribution, Evidence, Finding, Rule, Score, Subject, Weight};

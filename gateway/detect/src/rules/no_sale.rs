@@ -5,7 +5,8 @@ use super::{
 };
 use crate::detector::{Context, Cut, Detector, Findings};
 use crate::feed::MAX_LAG_NS;
-use crate::recent::{Pulse, TillEvent, TillWord, Window};
+use crate::recent::{Pulse, Window};
+use crate::till::{TillEvent, TillWord};
 use crate::waiting::Waiting;
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;

@@ -5,7 +5,8 @@ use super::{
 };
 use crate::detector::{Context, Cut, Detector, Findings};
 use crate::feed::{MAX_LAG_NS, Placed};
-use crate::recent::{MEMORY_NS, Paper, TillEvent, Window, ms};
+use crate::recent::{MEMORY_NS, Paper, Window, ms};
+use crate::till::TillEvent;
 use crate::waiting::Waiting;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -253,7 +254,7 @@ impl Sales {
             let owner = self.owner_of(paper.id)?;
             let theirs = self.by_seq.get(&owner).and_then(|other| other.fit(paper));
             let (named, prompt, equal) = theirs.unwrap_or_default();
-            let plainer = mine.0 > named || mine.1 > prompt || mine.2 > equal;
+            let plainer = (mine.0 && !named) || (mine.1 && !prompt) || (mine.2 && !equal);
             plainer.then_some((paper.id, owner))
         });
         let Some((paper, owner)) = weaker else {

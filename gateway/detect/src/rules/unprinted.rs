@@ -2,7 +2,8 @@
 
 use super::{evidence_of_pos, finding, points, seconds, state_as_snapshot, subject_of_pos};
 use crate::detector::{Context, Cut, Detector, Findings};
-use crate::recent::{Paper, TillEvent, Window};
+use crate::recent::{Paper, Window};
+use crate::till::TillEvent;
 use crate::waiting::Waiting;
 use serde::{Deserialize, Serialize};
 use tillwatch_protocol::event::{Event, EventBody, Witness};

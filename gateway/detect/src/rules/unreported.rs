@@ -3,7 +3,8 @@
 use super::{cleared, evidence_of_paper, finding, points, seconds, state_as_snapshot};
 use crate::detector::{Context, Cut, Detector, Findings};
 use crate::feed::MAX_LAG_NS;
-use crate::recent::{Paper, TillEvent, TillWord, Window};
+use crate::recent::{Paper, Window};
+use crate::till::{TillEvent, TillWord};
 use crate::waiting::Waiting;
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;

@@ -1,5 +1,9 @@
 //! A register on which stories are played: things happen at seconds, time passes in between.
-#![allow(dead_code)]
+#![allow(dead_code, unused_imports, clippy::unwrap_used)]
+
+mod story;
+
+pub use story::*;
 
 use std::collections::BTreeMap;
 use tillwatch_detect::{Engine, Outcome};
@@ -422,7 +426,7 @@ pub trait ReceiptWith: Sized {
     fn total(self, minor: i64) -> Self;
     fn lasting(self, seconds: u64) -> Self;
     fn damaged(self) -> Self;
-    fn as_picture(self) -> Self;
+    fn pictured(self) -> Self;
 }
 
 impl ReceiptWith for Receipt {
@@ -450,7 +454,7 @@ impl ReceiptWith for Receipt {
             ..self
         }
     }
-    fn as_picture(self) -> Self {
+    fn pictured(self) -> Self {
         Receipt {
             images: 1,
             lines: vec![],
