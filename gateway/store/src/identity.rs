@@ -32,46 +32,48 @@ pub(crate) fn kernel_boot_id() -> String {
         .unwrap_or_default()
 }
 
-/// Reads the identity, counts the boot when it is another than the last one seen, and saves it.
-/// When the file is lost, `known_log` (from a segment's header) goes on under its id.
-pub(crate) fn load(
+/// Reads the identity; `None` when there is none or it is damaged, which is noted.
+pub(crate) fn read(
     disk: &dyn Disk,
     dir: &Path,
-    boot_id: &str,
-    known_log: Option<LogId>,
     notices: &mut Vec<String>,
-    counters: &Counters,
-) -> Result<Identity, StoreError> {
-    let path = dir.join("identity");
-    let read = match atomic_file::read(disk, &path) {
-        Ok(body) => body.and_then(|body| postcard::from_bytes::<Identity>(&body).ok()),
+) -> Result<Option<Identity>, StoreError> {
+    match atomic_file::read(disk, &dir.join("identity")) {
+        Ok(body) => Ok(body.and_then(|body| postcard::from_bytes(&body).ok())),
         Err(error @ StoreError::StateFile { .. }) => {
             notices.push(format!(
-                "the store's identity was lost ({error}); boots are counted anew"
+                "the store's identity was lost and is taken from the log: {error}"
             ));
-            None
+            Ok(None)
         }
-        Err(error) => return Err(error),
-    };
-    let known = read.clone().unwrap_or_else(|| Identity {
-        log_id: known_log.unwrap_or_else(|| LogId(uuid::Uuid::new_v4())),
-        boot_ordinal: 0,
-        boot_id: String::new(),
-    });
-    let same_boot = !boot_id.is_empty() && known.boot_id == boot_id;
-    if same_boot && known.boot_ordinal > 0 {
-        return Ok(known);
+        Err(error) => Err(error),
     }
-    let identity = Identity {
-        boot_ordinal: known.boot_ordinal + 1,
-        boot_id: boot_id.to_owned(),
-        ..known
-    };
-    save(disk, dir, &identity, counters)?;
-    Ok(identity)
 }
 
-/// Raises the boot ordinal above one that the log already has, after the identity file was lost.
+impl Identity {
+    /// The identity of a log whose boots are not known yet.
+    pub(crate) fn of(log_id: LogId) -> Identity {
+        Identity {
+            log_id,
+            boot_ordinal: 0,
+            boot_id: String::new(),
+        }
+    }
+
+    /// Counts the boot when it is another than the last one seen; `logged` is the highest ordinal
+    /// that the log knows, for an identity that was lost. `None` when nothing changed.
+    pub(crate) fn booted(&self, boot_id: &str, logged: u64) -> Option<Identity> {
+        let same = self.boot_ordinal > 0 && !boot_id.is_empty() && self.boot_id == boot_id;
+        let next = || Identity {
+            log_id: self.log_id,
+            boot_ordinal: self.boot_ordinal.max(logged) + 1,
+            boot_id: boot_id.to_owned(),
+        };
+        (!same).then(next)
+    }
+}
+
+/// Saves the identity.
 pub(crate) fn save(
     disk: &dyn Disk,
     dir: &Path,

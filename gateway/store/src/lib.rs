@@ -33,6 +33,7 @@ mod disk;
 mod error;
 mod identity;
 mod keeper;
+mod opening;
 mod options;
 mod outbox;
 mod quarantine;

@@ -439,3 +439,65 @@ fn a_disk_that_takes_nothing_is_told_and_recovered_from() {
     until("durable", || *store.durable().borrow() >= last.next());
     assert_eq!(*store.state().borrow(), crate::LogState::Writable);
 }
+
+#[test]
+fn a_remnant_of_a_torn_write_never_comes_back() {
+    let lock = tempfile::tempdir().unwrap();
+    let disk = SimDisk::default();
+    let (store, _) = open(&disk, lock.path(), 8 << 20);
+    let last = store.append(&[notice(1, 300)], Urgency::Now).unwrap().last;
+    until("durable", || *store.durable().borrow() >= last);
+    // Positions 2 to 4 in one write, of which the cut takes the first.
+    let log = store.inner_log();
+    let mut group = log.begin().unwrap();
+    for n in 2..=4 {
+        group.add(&notice(n, 300)).unwrap();
+        group.separate();
+    }
+    let last = group.finish(Urgency::Now).unwrap().last;
+    until("durable", || *store.durable().borrow() >= last);
+    let disk = disk.after(Cut::Drop);
+    drop(store);
+    let path = lock.path().join("log").join(format!("{:016}.seg", 1));
+    disk.damage(&path, |bytes| {
+        let at = bytes.windows(5).position(|text| text == b"2 xxx").unwrap();
+        bytes[at + 40] ^= 1;
+    });
+    let (store, opened) = open(&disk, lock.path(), 8 << 20);
+    assert_eq!(
+        (opened.last_seq, opened.torn_records),
+        (Seq(1), 2),
+        "the write in flight was torn"
+    );
+    assert_eq!(opened.damages, []);
+    // The same size: the old third record follows at once on disk.
+    let last = store.append(&[notice(9, 300)], Urgency::Now).unwrap().last;
+    until("durable", || *store.durable().borrow() >= last);
+    let live: Vec<_> = store.scan(Seq(0)).unwrap().map(Result::unwrap).collect();
+    let disk = disk.after(Cut::Drop);
+    drop(store);
+    let (store, opened) = open(&disk, lock.path(), 8 << 20);
+    assert_eq!(opened.last_seq, Seq(2));
+    let again: Vec<_> = store.scan(Seq(0)).unwrap().map(Result::unwrap).collect();
+    assert_eq!(again, live);
+    assert_eq!(again, [(Seq(1), notice(1, 300)), (Seq(2), notice(9, 300))]);
+}
+
+#[test]
+fn a_lost_header_copy_is_healed() {
+    let lock = tempfile::tempdir().unwrap();
+    let disk = SimDisk::default();
+    let (store, _) = open(&disk, lock.path(), 8 << 20);
+    let last = store.append(&[notice(1, 300)], Urgency::Now).unwrap().last;
+    until("durable", || *store.durable().borrow() >= last);
+    let mut disk = disk.after(Cut::Drop);
+    drop(store);
+    let path = lock.path().join("log").join(format!("{:016}.seg", 1));
+    for copy in [0, 2048] {
+        disk.damage(&path, |bytes| bytes[copy..copy + 512].fill(0xee));
+        let (store, opened) = open(&disk, lock.path(), 8 << 20);
+        assert_eq!((opened.last_seq, opened.damages.len()), (last, 0));
+        disk = disk.after(Cut::Drop);
+        drop(store);
+    }
+}

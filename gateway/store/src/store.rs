@@ -2,18 +2,18 @@
 
 use crate::disk::{Disk, RealDisk};
 use crate::error::{AppendError, StoreError};
-use crate::identity;
+use crate::failpoint;
+use crate::identity::{self, Identity};
 use crate::index::{Index, IndexOptions};
 use crate::keeper::Keeper;
 use crate::log::{self, Damage, Log, LogOptions, Scan, SeqRange, Urgency, log_id_of};
+use crate::opening::{last_boot, read_state, reserve, take_lock};
 use crate::options::StoreOptions;
-use crate::outbox::{self, Numbers, Outbox, State};
+use crate::outbox::{self, Numbers, Outbox};
 use crate::quarantine::Quarantine;
 use crate::snapshot::Snapshots;
 use crate::usage::{Counters, LogState, Usage};
-use crate::{atomic_file, failpoint};
-use std::fs::{File, OpenOptions};
-use std::io::{Read, Seek, Write};
+use std::fs::File;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -94,15 +94,10 @@ impl Store {
             .boot_id
             .clone()
             .unwrap_or_else(identity::kernel_boot_id);
-        let known_log = log_id_of(disk.as_ref(), &log_dir);
-        let identity = identity::load(
-            disk.as_ref(),
-            dir,
-            &boot_id,
-            known_log,
-            &mut notices,
-            &counters,
-        )?;
+        let identity = identity::read(disk.as_ref(), dir, &mut notices)?.unwrap_or_else(|| {
+            let known = log_id_of(disk.as_ref(), &log_dir);
+            Identity::of(known.unwrap_or_else(|| LogId(uuid::Uuid::new_v4())))
+        });
         let ballast = dir.join("ballast");
         reserve(disk.as_ref(), &ballast, options.ballast_bytes, &mut notices)?;
 
@@ -119,6 +114,19 @@ impl Store {
             retry,
         };
         let (log, found) = Log::open(Arc::clone(&disk), log_options, Arc::clone(&counters))?;
+        // Saved before anything is written under this id.
+        let logged = if identity.boot_ordinal == 0 {
+            last_boot(&log.inner)
+        } else {
+            0
+        };
+        let identity = match identity.booted(&boot_id, logged) {
+            None => identity,
+            Some(next) => {
+                identity::save(disk.as_ref(), dir, &next, &counters)?;
+                next
+            }
+        };
         let mut opened = Opened {
             created: found.created,
             first_seq: log.inner.first_seq(),
@@ -482,77 +490,4 @@ impl Drop for Inner {
     fn drop(&mut self) {
         self.close();
     }
-}
-
-fn take_lock(dir: &Path) -> Result<File, StoreError> {
-    let path = dir.join("lock");
-    let mut file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .open(&path)
-        .map_err(StoreError::io("open", &path))?;
-    match file.try_lock() {
-        Ok(()) => {}
-        Err(std::fs::TryLockError::WouldBlock) => {
-            let mut text = String::new();
-            // The number is for the message only: without it the answer is the same.
-            let _ = file.read_to_string(&mut text);
-            let pid = text.trim().parse().unwrap_or(0);
-            return Err(StoreError::Locked {
-                dir: dir.to_owned(),
-                pid,
-            });
-        }
-        Err(std::fs::TryLockError::Error(error)) => {
-            return Err(StoreError::io("lock", &path)(error));
-        }
-    }
-    let write = |file: &mut File| {
-        file.set_len(0)?;
-        file.rewind()?;
-        writeln!(file, "{}", std::process::id())
-    };
-    write(&mut file).map_err(StoreError::io("write", &path))?;
-    Ok(file)
-}
-
-fn read_state(
-    disk: &dyn Disk,
-    path: &Path,
-    log_id: LogId,
-    notices: &mut Vec<String>,
-) -> Result<State, StoreError> {
-    let decoded = atomic_file::read(disk, path).and_then(|body| {
-        body.map_or_else(|| Ok(State::default()), |body| State::decode(&body, log_id))
-    });
-    match decoded {
-        Err(error @ StoreError::StateFile { .. }) => {
-            notices.push(format!(
-                "the outbox's state is rebuilt from the whole log: {error}"
-            ));
-            Ok(State::default())
-        }
-        other => other,
-    }
-}
-
-/// Reserves space on the disk that the log may fall back on.
-fn reserve(
-    disk: &dyn Disk,
-    path: &Path,
-    bytes: u64,
-    notices: &mut Vec<String>,
-) -> Result<(), StoreError> {
-    if bytes == 0 || disk.open(path).is_ok() {
-        return Ok(());
-    }
-    if let Err(error) = disk.create(path, bytes) {
-        notices.push(format!(
-            "no reserve could be set aside on the disk: {error}"
-        ));
-        disk.remove(path).map_err(StoreError::io("remove", path))?;
-    }
-    Ok(())
 }

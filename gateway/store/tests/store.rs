@@ -460,4 +460,5 @@ fn a_log_whose_identity_is_lost_goes_on_under_its_id() {
     std::fs::remove_file(dir.path().join("identity")).unwrap();
     let (store, opened) = open(dir.path());
     assert_eq!((store.log_id(), opened.last_seq), (id, last));
+    assert_eq!(store.boot_ordinal(), 2, "the log has records of boot 1");
 }

@@ -128,6 +128,12 @@ impl Appender<'_> {
         Ok(header.size())
     }
 
+    /// Lets the next record begin an atomic group of its own.
+    #[cfg(test)]
+    pub(crate) fn separate(&mut self) {
+        self.last_record = None;
+    }
+
     /// Hands the group to the writer.
     pub(crate) fn finish(mut self, urgency: Urgency) -> Result<SeqRange, AppendError> {
         let log = self.log;

@@ -7,39 +7,51 @@ use super::{LogInner, Prepared};
 use crate::disk::DiskFile;
 use crate::failpoint;
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 const AWAY: &str = "recycled.tmp";
 
 impl LogInner {
-    /// Makes a segment file with a synced header and a synced name.
+    /// Makes a segment file with a synced header and a synced name. Leaves nothing when it fails.
     pub(super) fn prepare(&self) -> io::Result<Prepared> {
         let ordinal = self.next_ordinal.fetch_add(1, Ordering::Relaxed);
         let path = segment_path(&self.options.dir, ordinal);
         let temporary = path.with_extension("tmp");
+        let prepared = self.prepare_in(&temporary, &path, ordinal);
+        if prepared.is_err() {
+            for remains in [&temporary, &path] {
+                // Whichever of the two exists; on a disk that fails, maybe neither goes.
+                let _ = self.disk.remove(remains);
+            }
+        }
+        prepared
+    }
+
+    fn prepare_in(&self, temporary: &Path, path: &Path, ordinal: u64) -> io::Result<Prepared> {
         let file_len = self.options.segment_bytes;
-        let file = match self.disk.create(&temporary, file_len) {
+        let file = match self.disk.create(temporary, file_len) {
             Err(error) if error.kind() == io::ErrorKind::StorageFull => {
                 // The reserve is for this: alerts go before everything else on the disk.
                 let ballast = self.options.ballast.as_ref().ok_or(error)?;
-                tracing::error!("the disk is full: the log takes the space in reserve");
                 self.disk.remove(ballast)?;
-                self.disk.create(&temporary, file_len)?
+                tracing::error!("the disk is full: the log takes the space in reserve");
+                self.disk.create(temporary, file_len)?
             }
             created => created?,
         };
         failpoint::hit("prepare.created")?;
         self.put_prepared_header(file.as_ref(), ordinal)?;
         failpoint::hit("prepare.header_synced")?;
-        self.disk.rename(&temporary, &path)?;
+        self.disk.rename(temporary, path)?;
         failpoint::hit("prepare.renamed")?;
         self.disk.sync_dir(&self.options.dir)?;
         failpoint::hit("prepare.folder_synced")?;
         self.counters.other_syncs.add(1);
         Ok(Prepared {
             ordinal,
-            path,
+            path: path.to_owned(),
             file,
             file_len,
         })
