@@ -74,6 +74,12 @@ enum Action {
     WaitDurable,
     FailSyncs(u32),
     Reopen(Cut),
+    /// Cuts while a write of several groups waits for its sync.
+    CutInFlight {
+        seed: u64,
+        groups: u64,
+        size: usize,
+    },
     Close,
 }
 
@@ -93,6 +99,8 @@ fn actions() -> impl Strategy<Value = Action> {
         3 => Just(Action::WaitDurable),
         1 => (1..4u32).prop_map(Action::FailSyncs),
         2 => any::<u64>().prop_map(|seed| Action::Reopen(Cut::Half(seed))),
+        3 => (any::<u64>(), 1..6u64, 0..900usize)
+            .prop_map(|(seed, groups, size)| Action::CutInFlight { seed, groups, size }),
         1 => Just(Action::Reopen(Cut::Drop)),
         1 => Just(Action::Reopen(Cut::Kill)),
         1 => Just(Action::Close),
@@ -259,6 +267,32 @@ fn run(actions: &[Action], budget: u64) {
             Action::Reopen(cut) => {
                 let durable = *store.durable().borrow();
                 let after = disk.after(*cut);
+                drop(store);
+                disk = after;
+                let opened;
+                (store, opened) = open(&disk, lock.path(), budget);
+                model.check(&store, &opened, durable);
+            }
+            Action::CutInFlight { seed, groups, size } => {
+                let last = store.last_seq();
+                until("durable", || *store.durable().borrow() >= last);
+                let mut group = store.inner_log().begin().unwrap();
+                disk.stall(true);
+                for n in 0..*groups {
+                    for record in [notice(n * 10, *size), notice(n * 10 + 1, *size)] {
+                        let seq = group.next_seq();
+                        group.add(&record).unwrap();
+                        model.records.insert(seq, record);
+                    }
+                    let seq = group.next_seq();
+                    model.groups.push((seq - 2, seq - 1));
+                    group.separate();
+                }
+                group.finish(Urgency::Now).unwrap();
+                until("in flight", || disk.in_sync() > 0);
+                let durable = *store.durable().borrow();
+                let after = disk.after(Cut::Half(*seed));
+                disk.stall(false);
                 drop(store);
                 disk = after;
                 let opened;

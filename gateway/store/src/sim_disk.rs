@@ -46,6 +46,9 @@ struct State {
     next: u64,
     failing_syncs: u32,
     failed_syncs: u32,
+    /// Syncs wait, as in the moment before a cut.
+    stalled: bool,
+    in_sync: u32,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -118,7 +121,18 @@ impl SimDisk {
             inode.now = inode.synced.clone();
         }
         state.failing_syncs = 0;
+        (state.stalled, state.in_sync) = (false, 0);
         SimDisk(Arc::new(Mutex::new(state)))
+    }
+
+    /// Lets syncs wait, or go on.
+    pub(crate) fn stall(&self, stalled: bool) {
+        self.0.lock().unwrap().stalled = stalled;
+    }
+
+    /// How many syncs wait.
+    pub(crate) fn in_sync(&self) -> u32 {
+        self.0.lock().unwrap().in_sync
     }
 
     /// Lets the next `n` syncs of files fail.
@@ -168,6 +182,13 @@ impl DiskFile for SimFile {
 
     fn sync_data(&self) -> io::Result<()> {
         let mut state = self.0.lock().unwrap();
+        state.in_sync += 1;
+        while state.stalled {
+            drop(state);
+            std::thread::yield_now();
+            state = self.0.lock().unwrap();
+        }
+        state.in_sync -= 1;
         let fails = state.failing_syncs > 0;
         if fails {
             state.failing_syncs -= 1;
