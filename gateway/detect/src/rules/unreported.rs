@@ -124,7 +124,8 @@ struct State {
 ///
 /// The feed's silence counts only if it was connected through the window and was not caught losing
 /// events lately (see [`crate::feed`]); one that was caught delaying is waited for longer. An event
-/// that comes late all the same clears the alert, and so does a loss that is noticed afterwards.
+/// that comes late all the same clears the alert, and so does a loss that is noticed afterwards: a
+/// feed is trusted until it is caught, so the first event that it ever loses may be a void.
 ///
 /// @algorithm Unreported void or refund | Finds voids and refunds on paper that the till keeps silent about
 #[derive(Debug, Default)]
