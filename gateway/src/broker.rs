@@ -4,6 +4,7 @@
 //! can do wrong is said here in one sentence with the remedy; [`explain`] does the same for what
 //! the network and the broker answer.
 
+mod expiry;
 mod explain;
 mod tls;
 
@@ -237,6 +238,14 @@ pub fn credentials(mqtt: &Mqtt) -> Result<Option<(String, String)>, BrokerError>
         (None, Some(_)) => Err(BrokerError::PasswordWithoutUser),
         (None, None) => Ok(None),
     }
+}
+
+/// When our client certificate ends; `None` without one, or when it cannot be read.
+#[must_use]
+pub fn certificate_expiry(mqtt: &Mqtt) -> Option<jiff::Timestamp> {
+    let path = mqtt.tls.cert_file.as_deref().filter(|_| mqtt.tls.enabled)?;
+    let chain = tls::certificates(FileRole::ClientCertificate, path).ok()?;
+    expiry::not_after(chain.first()?)
 }
 
 fn read_password(path: &Path) -> Result<String, BrokerError> {

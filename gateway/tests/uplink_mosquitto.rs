@@ -277,6 +277,32 @@ async fn a_forbidden_topic_holds_up_nothing_but_itself() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn forbidden_birth_and_health_do_not_break_the_connection_for_alerts() {
+    let broker = Mosquitto::start_with("acl_file {dir}/acl", |dir| {
+        std::fs::write(
+            dir.join("acl"),
+            "topic read #\ntopic write stores/S03/alerts\n",
+        )
+        .unwrap();
+    });
+    let office = HeadOffice::open(broker.port(), "stores/#").await;
+    let gateway = Gateway::new(broker.port(), |_| ()).start();
+    for n in 1..=100 {
+        gateway.queue(Lane::Urgent, &gateway.topics.alerts(), n);
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    gateway.emptied().await;
+    assert_eq!(BTreeSet::from_iter(office.places()).len(), 100);
+    eventually("the connection settles", || {
+        broker.log().matches("Denied PUBLISH").count() >= 2
+    })
+    .await;
+    gateway.connected().await;
+    let connections = broker.log().matches("as tw-S03-reg_02-up").count();
+    assert!(connections <= 6, "{connections} connections");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn without_a_consumer_messages_are_held_until_there_is_one() {
     let broker = Mosquitto::start("");
     let gateway = Gateway::new(broker.port(), |config| config.uplink.backlog_per_second = 0);

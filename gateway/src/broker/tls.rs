@@ -81,7 +81,11 @@ fn authorities(ca_file: Option<&Path>) -> Result<RootCertStore, BrokerError> {
     Ok(roots)
 }
 
-fn certificates(role: FileRole, path: &Path) -> Result<Vec<CertificateDer<'static>>, BrokerError> {
+/// The certificates in a PEM file, at least one.
+pub(super) fn certificates(
+    role: FileRole,
+    path: &Path,
+) -> Result<Vec<CertificateDer<'static>>, BrokerError> {
     let text = read_file(role, path, PEM_BYTES)?;
     let chain: Vec<_> = CertificateDer::pem_slice_iter(&text)
         .collect::<Result<_, _>>()

@@ -2,7 +2,8 @@
 
 use super::gauges;
 use super::holds::{Holds, Refused, Why};
-use super::pump::Key;
+use super::live::{Guard, Live};
+use super::pump::{Key, Refusal};
 use super::suspicion::{Lost, Suspicion, Verdict};
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -20,6 +21,7 @@ pub(super) struct Carry {
     pub(super) holds: Holds,
     /// Who is suspected.
     pub(super) suspicion: Suspicion,
+    live: [Guard; Live::ALL.len()],
     /// Sent without an acknowledgement, on an earlier connection or refused on this one.
     sent_before: BTreeSet<Key>,
 }
@@ -30,6 +32,7 @@ impl Carry {
             origin: Instant::now(),
             holds: Holds::default(),
             suspicion: Suspicion::default(),
+            live: Default::default(),
             sent_before: BTreeSet::new(),
         }
     }
@@ -113,6 +116,37 @@ impl Carry {
                     "the broker does not let us publish to its topic",
                 );
             }
+        }
+    }
+
+    /// Whether a live message may be sent.
+    pub(super) fn allows(&self, live: Live) -> bool {
+        self.live[live as usize].allows(self.now())
+    }
+
+    /// A live message was answered.
+    pub(super) fn live_answered(&mut self, live: Live, refusal: Option<Refusal>) {
+        let now = self.now();
+        let guard = &mut self.live[live as usize];
+        if refusal == Some(Refusal::Denied) {
+            let pause = guard.denied(now);
+            tracing::error!(
+                "the broker does not let us publish our {}; paused for {pause:?}. Check the broker's access list",
+                live.word()
+            );
+        } else {
+            guard.answered();
+        }
+    }
+
+    /// A connection broke with a live message in flight.
+    pub(super) fn live_lost(&mut self, live: Live) {
+        let now = self.now();
+        if let Some(pause) = self.live[live as usize].lost(now) {
+            tracing::warn!(
+                "connections break with our {} in flight; paused for {pause:?}",
+                live.word()
+            );
         }
     }
 

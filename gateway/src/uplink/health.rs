@@ -2,7 +2,7 @@
 
 use super::carry::Carry;
 use super::gauges::age_s;
-use crate::Shared;
+use crate::{Shared, broker};
 use nix::sys::statvfs::statvfs;
 use serde_json::{Value, json};
 use std::path::Path;
@@ -18,7 +18,7 @@ pub(super) fn message(shared: &Shared, carry: &Carry) -> Vec<u8> {
     let outbox = shared.store.outbox();
     let depth = outbox.depth();
     let usage = shared.store.usage();
-    let data = shared.config.borrow().data.clone();
+    let config = shared.config.borrow().clone();
     let held: Vec<Value> = carry
         .holds
         .topics()
@@ -28,7 +28,7 @@ pub(super) fn message(shared: &Shared, carry: &Carry) -> Vec<u8> {
         .into_iter()
         .map(|lane| (lane.word().to_owned(), depth[lane.index()].into()))
         .collect();
-    let mut disk = space(&data);
+    let mut disk = space(&config.data);
     disk["log_bytes"] = usage.log_bytes.into();
     disk["log_budget_bytes"] = usage.log_budget_bytes.into();
     let clock = match now.clock {
@@ -57,7 +57,7 @@ pub(super) fn message(shared: &Shared, carry: &Carry) -> Vec<u8> {
         "sd_wear": { "bytes_written": usage.bytes_written },
         "temperature_c": temperature(Path::new(THERMAL)),
         "throttled": null,
-        "cert_expires_at": null,
+        "cert_expires_at": broker::certificate_expiry(&config.uplink.mqtt).map(|end| end.to_string()),
     })
     .to_string()
     .into_bytes()

@@ -10,6 +10,7 @@
 //! | [`lanes`] | which lane sends next |
 //! | [`feed`] | reads ahead of the window |
 //! | [`holds`] | topics that the broker refuses for now |
+//! | [`live`] | birth and health, and when the broker forbids them |
 //! | [`suspicion`] | the one message that a broker dies of |
 //! | [`backoff`] | pauses between connections |
 //! | `reading`, `wire` | an entry from disk, and as a packet |
@@ -27,6 +28,7 @@ mod gauges;
 pub mod health;
 pub mod holds;
 pub mod lanes;
+pub mod live;
 pub mod pump;
 mod reading;
 mod session;

@@ -13,6 +13,7 @@
 //! whole rotation behind: an id is used again only after its last use was answered, and, with a
 //! window of at most [`WINDOW_MAX`], only after at least `ROTATION - WINDOW_MAX` other answers.
 
+use super::live::Live;
 use rumqttc::v5::mqttbytes::v5::PubAckReason;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -42,8 +43,8 @@ pub struct Key {
 pub enum Cargo {
     /// An entry of the outbox.
     Entry(Key),
-    /// A message of no importance that shows whether the broker answers at all.
-    Control,
+    /// A message that is not queued.
+    Live(Live),
 }
 
 /// When a connection that nobody closed counts as dead, and how long to wait for the next.
@@ -358,9 +359,18 @@ impl Pump {
             .into_iter()
             .filter_map(|flight| match flight.cargo {
                 Cargo::Entry(key) => Some(key),
-                Cargo::Control => None,
+                Cargo::Live(_) => None,
             })
             .collect()
+    }
+
+    /// Live messages without an answer.
+    pub fn unanswered_live(&self) -> impl Iterator<Item = Live> {
+        let flights = self.numbered.values().chain(&self.handed);
+        flights.filter_map(|flight| match flight.cargo {
+            Cargo::Entry(_) => None,
+            Cargo::Live(live) => Some(live),
+        })
     }
 
     fn oldest(&self) -> Option<&Flight> {

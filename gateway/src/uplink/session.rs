@@ -1,13 +1,13 @@
 //! One connection's life: connect, announce, send, and leave or break.
 //!
-//! Birth (`online`) and health are QoS 0: they are live, the newest replaces the others, and so
-//! the pump is the only publisher of QoS 1. The last will and the farewell (`offline`) are the
-//! broker's and the session's own. Only when messages go alone is the birth message sent once more
-//! through the pump, as its control message.
+//! Birth (`online`) and health are live messages, but of QoS 1 and through the pump, like
+//! everything else: see [`super::live`]. Only the farewell (`offline`) is of QoS 0, right before
+//! DISCONNECT; when the connection breaks, the last will says the same.
 
 use super::carry::Carry;
 use super::gauges;
 use super::health;
+use super::live::Live;
 use super::pump::{Overdue, Patience, ROTATION, WINDOW_MAX};
 use super::reading::Batch;
 use super::traffic::{BrokerLimits, READS, Terms, Traffic};
@@ -17,7 +17,7 @@ use crate::config::Uplink;
 use crate::health::{PartState, part};
 use rumqttc::Outgoing;
 use rumqttc::v5::mqttbytes::QoS;
-use rumqttc::v5::mqttbytes::v5::{ConnAck, LastWill, Packet, PublishProperties};
+use rumqttc::v5::mqttbytes::v5::{ConnAck, LastWill, Packet};
 use rumqttc::v5::{AsyncClient, ConnectionError, Event, EventLoop, MqttOptions, MqttState};
 use std::pin::{Pin, pin};
 use std::time::Duration;
@@ -26,9 +26,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::ReusableBoxFuture;
 
-/// Retained on the register's state topic while the gateway is connected.
-pub(super) const ONLINE: &str = "online";
-/// Retained there by the last will, and by the gateway when it leaves.
+/// Retained on the register's state topic by the last will, and by the gateway when it leaves.
 const OFFLINE: &str = "offline";
 /// Places in the client's channel: the window, and the live messages beside it.
 const CHANNEL: usize = WINDOW_MAX as usize + 8;
@@ -218,7 +216,6 @@ impl Line<'_> {
         mut stop: Pin<&mut impl Future<Output = ()>>,
     ) -> Result<(), Trouble> {
         let mut changed = self.session.shared.store.outbox().changed();
-        self.publish_live(self.session.topics.state(), true, ONLINE.into());
         loop {
             self.step()?;
             if matches!(self.phase, Phase::Left(until) if until <= self.traffic.now()) {
@@ -299,13 +296,16 @@ impl Line<'_> {
             Phase::Up => {
                 self.traffic.load();
                 self.traffic.fill(&self.client);
-                if self.health_at <= now {
+                if self.health_at <= now && self.traffic.may_report() {
                     self.report(now);
                 }
             }
             Phase::Closing(until) if self.traffic.pump().in_flight() == 0 || until <= now => {
-                self.publish_live(self.session.topics.state(), true, OFFLINE.into());
                 // Err: the channel is full because nobody reads; the last will says it then.
+                let state = self.session.topics.state();
+                let _ = self
+                    .client
+                    .try_publish(state, QoS::AtMostOnce, true, OFFLINE);
                 let _ = self.client.try_disconnect();
                 self.phase = Phase::Left(now + FAREWELL);
             }
@@ -319,32 +319,15 @@ impl Line<'_> {
         let interval = session.uplink.health_interval_s.max(1);
         self.health_at = now + Duration::from_secs(u64::from(interval));
         let body = health::message(session.shared, self.traffic.carry());
-        self.publish_live(session.topics.health(), false, body);
-    }
-
-    /// Live messages are QoS 0 and not kept: when the channel is full, the next one will do.
-    fn publish_live(&self, topic: String, retain: bool, payload: Vec<u8>) {
-        let json = payload.first() == Some(&b'{');
-        let properties = PublishProperties {
-            content_type: json.then(|| "application/json".to_owned()),
-            ..PublishProperties::default()
-        };
-        let sent = self.client.try_publish_with_properties(
-            topic,
-            QoS::AtMostOnce,
-            retain,
-            payload,
-            properties,
-        );
-        if sent.is_err() {
-            gauges::publish_error("channel_full");
-        }
+        let topic = session.topics.health();
+        self.traffic
+            .send_live(&self.client, Live::Health, topic, body);
     }
 
     fn wake(&mut self) -> Instant {
         let now = self.traffic.now();
         let phase = match self.phase {
-            Phase::Up => Some(self.health_at),
+            Phase::Up => self.traffic.may_report().then_some(self.health_at),
             Phase::Closing(until) | Phase::Left(until) => Some(until),
         };
         let wake = [

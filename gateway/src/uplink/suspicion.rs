@@ -2,10 +2,10 @@
 //!
 //! A message that makes the broker close the connection every time would block everything behind
 //! it for ever. After [`STRIKES`] lost connections with the same oldest message, messages go
-//! **alone**: one in flight, and on each connection only after a
-//! control message got its answer, so that a broker that is simply broken never makes an innocent
-//! message look guilty. What breaks [`ATTEMPTS`] such connections is given up; its number goes to
-//! the dead letters, and the rest flows again. The count is kept in the outbox, across restarts.
+//! **alone**: one in flight, and on each connection only after a control message (the birth
+//! message) got its answer, so that a broker that is simply broken never makes an innocent message
+//! look guilty. What breaks [`ATTEMPTS`] such connections is given up; its number goes to the dead
+//! letters, and the rest flows again. The count is kept in the outbox, across restarts.
 
 use super::pump::Key;
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,7 +14,8 @@ use std::collections::{BTreeMap, BTreeSet};
 pub const STRIKES: u32 = 3;
 /// Connections that a message must break alone before it is given up.
 pub const ATTEMPTS: u32 = 5;
-/// Lost control messages in a row after which going alone ends: the broker is broken, no message.
+/// Connections in a row that broke without an answer to the control message, after which going
+/// alone ends: the broker is broken, no message.
 pub const CONTROLS_LOST: u32 = 3;
 /// Acknowledgements after which going alone ends in any case.
 const ALONE_ACKNOWLEDGED: u32 = 300;
@@ -24,10 +25,8 @@ const ALONE_ACKNOWLEDGED: u32 = 300;
 pub struct Lost {
     /// Entries without an answer, in sending order.
     pub unanswered: Vec<Key>,
-    /// Whether the control message was answered (it is only sent when messages go alone).
+    /// Whether the control message, the birth message, was answered.
     pub control_answered: bool,
-    /// Whether the control message was sent.
-    pub control_sent: bool,
     /// Whether the broker said that it closes because of what we published (DISCONNECT 0x87).
     pub denied: bool,
 }
@@ -97,6 +96,7 @@ impl Suspicion {
             return;
         };
         alone.suspects.remove(&key);
+        alone.controls_lost = 0;
         alone.acknowledged += 1;
         if alone.suspects.is_empty() || alone.acknowledged >= ALONE_ACKNOWLEDGED {
             self.end();
@@ -120,19 +120,17 @@ impl Suspicion {
                 self.count(lost);
                 Verdict::Innocent
             }
-            Some(alone) => {
-                if lost.control_sent && !lost.control_answered {
-                    alone.controls_lost += 1;
-                    if alone.controls_lost >= CONTROLS_LOST {
-                        self.end();
-                    }
-                    return Verdict::Innocent;
+            Some(alone) if !lost.control_answered => {
+                alone.controls_lost += 1;
+                if alone.controls_lost >= CONTROLS_LOST {
+                    self.end();
                 }
-                match (lost.control_answered, lost.unanswered.as_slice()) {
-                    (true, [key]) => self.blame(*key, lost.denied),
-                    _ => Verdict::Innocent,
-                }
+                Verdict::Innocent
             }
+            Some(_) => match lost.unanswered.as_slice() {
+                [key] => self.blame(*key, lost.denied),
+                _ => Verdict::Innocent,
+            },
         }
     }
 
@@ -211,7 +209,6 @@ mod tests {
 
     fn alone_with(n: u64) -> Lost {
         Lost {
-            control_sent: true,
             control_answered: true,
             ..lost(&[n])
         }
@@ -268,10 +265,7 @@ mod tests {
     fn a_broken_broker_blames_nobody() {
         let mut suspicion = gone_alone();
         for n in 1..=CONTROLS_LOST {
-            let unanswered_control = Lost {
-                control_sent: true,
-                ..lost(&[7])
-            };
+            let unanswered_control = Lost { ..lost(&[7]) };
             assert_eq!(
                 suspicion.connection_lost(&unanswered_control),
                 Verdict::Innocent

@@ -6,6 +6,7 @@ use super::feed::{Feed, Loaded, Want};
 use super::gauges;
 use super::holds::{Admission, Why};
 use super::lanes::{Head, Scheduler};
+use super::live::Live;
 use super::pump::{Answer, Breach, Cargo, Key, Limits, Patience, Pump, Refusal};
 use super::reading::{self, Batch};
 use super::suspicion::Lost;
@@ -13,7 +14,7 @@ use super::wire::{packet_size, properties, publishable};
 use crate::config::Uplink;
 use rumqttc::Outgoing;
 use rumqttc::v5::mqttbytes::QoS;
-use rumqttc::v5::mqttbytes::v5::Packet;
+use rumqttc::v5::mqttbytes::v5::{Packet, PublishProperties};
 use rumqttc::v5::{AsyncClient, Event};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -22,10 +23,14 @@ use tillwatch_protocol::{Lane, LogId, Stamp};
 use tillwatch_store::{OutboxRef, Store};
 use tokio::sync::mpsc;
 
+/// Retained on the register's state topic while the gateway is connected.
+const ONLINE: &str = "online";
 /// Bytes in flight beyond which nothing more is handed over.
 const IN_FLIGHT_BYTES: usize = 4 << 20;
 /// First and longest pause after "not now" (0x80, 0x83, 0x97).
 const LATER: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
+/// How often the gauges of what is held are brought up to date.
+const GAUGES_EVERY: Duration = Duration::from_secs(1);
 /// What is accepted before the connection came up, and older than this when it is sent, is marked
 /// `historical`.
 const HISTORICAL_AFTER_S: f64 = 10.0;
@@ -38,8 +43,9 @@ struct InFlight {
     bytes: usize,
 }
 
+/// Where the birth message stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Control {
+enum Birth {
     NotSent,
     Sent,
     Answered,
@@ -52,8 +58,8 @@ pub(super) struct Traffic<'a> {
     epoch: LogId,
     /// When the connection came up.
     connected: Stamp,
-    /// Where the control message goes: topic and retained payload, the birth message.
-    control: (Control, String),
+    birth: Birth,
+    state_topic: String,
     max_packet: usize,
     pump: Pump,
     scheduler: Scheduler,
@@ -62,6 +68,7 @@ pub(super) struct Traffic<'a> {
     in_flight: BTreeMap<Key, InFlight>,
     in_flight_bytes: usize,
     later: (u32, Duration),
+    gauges_at: Duration,
 }
 
 /// What the broker said in its CONNACK.
@@ -93,7 +100,8 @@ impl<'a> Traffic<'a> {
             epoch: store.log_id(),
             store,
             connected: terms.connected,
-            control: (Control::NotSent, terms.state_topic),
+            birth: Birth::NotSent,
+            state_topic: terms.state_topic,
             max_packet: broker.max_packet.map_or(usize::MAX, |most| most as usize),
             pump: Pump::new(limits),
             scheduler: Scheduler::new(
@@ -107,6 +115,7 @@ impl<'a> Traffic<'a> {
             in_flight: BTreeMap::new(),
             in_flight_bytes: 0,
             later: (0, Duration::ZERO),
+            gauges_at: now,
             carry,
         }
     }
@@ -158,9 +167,9 @@ impl<'a> Traffic<'a> {
 
     fn acknowledged(&mut self, cargo: Cargo, took: Duration) {
         self.later.0 = 0;
-        let Cargo::Entry(key) = cargo else {
-            self.control.0 = Control::Answered;
-            return;
+        let key = match cargo {
+            Cargo::Entry(key) => key,
+            Cargo::Live(live) => return self.live_answered(live, None),
         };
         self.scheduler.answered(key.lane, took);
         let topic = self.landed(key);
@@ -177,12 +186,11 @@ impl<'a> Traffic<'a> {
     }
 
     fn refused(&mut self, cargo: Cargo, refusal: Refusal) {
-        let Cargo::Entry(key) = cargo else {
-            // It was answered: that is all that it was for.
-            self.control.0 = Control::Answered;
-            return;
-        };
         gauges::publish_error(refusal.word());
+        let key = match cargo {
+            Cargo::Entry(key) => key,
+            Cargo::Live(live) => return self.live_answered(live, Some(refusal)),
+        };
         let topic = self.landed(key).unwrap_or_default();
         self.carry.suspicion.cleared(key);
         match refusal {
@@ -209,13 +217,23 @@ impl<'a> Traffic<'a> {
         }
     }
 
+    fn live_answered(&mut self, live: Live, refusal: Option<Refusal>) {
+        if live == Live::Birth {
+            self.birth = Birth::Answered;
+        }
+        self.carry.live_answered(live, refusal);
+    }
+
     /// What has to happen as time goes by.
     pub(super) fn tick(&mut self) {
         let now = self.now();
         for key in self.carry.holds.due(now) {
             self.feeds[key.lane.index()].again(key.lane_seq);
         }
-        gauges::holds(&self.carry.holds);
+        if self.gauges_at <= now {
+            self.gauges_at = now + GAUGES_EVERY;
+            gauges::holds(&self.carry.holds);
+        }
     }
 
     /// When [`Traffic::tick`], [`Traffic::load`] or [`Traffic::fill`] have something to do even if
@@ -306,8 +324,9 @@ impl<'a> Traffic<'a> {
     pub(super) fn fill(&mut self, client: &AsyncClient) {
         let now = self.now();
         let mut blocked = [false; 3];
+        self.announce(client);
         loop {
-            let room = self.room(client, now);
+            let room = self.room(now);
             if room == 0 {
                 return;
             }
@@ -347,34 +366,70 @@ impl<'a> Traffic<'a> {
         }
     }
 
-    /// Places for outbox entries now; sends the control message first when messages go alone.
-    fn room(&mut self, client: &AsyncClient, now: Duration) -> usize {
+    /// Places for outbox entries now. When messages go alone: one, after the birth message.
+    fn room(&self, now: Duration) -> usize {
         if self.later.1 > now || self.in_flight_bytes >= IN_FLIGHT_BYTES {
             return 0;
         }
         if !self.carry.suspicion.alone() {
             return self.pump.room();
         }
-        if self.pump.in_flight() > 0 {
-            return 0;
+        let alone = self.pump.in_flight() == 0 && self.announced();
+        self.pump.room().min(usize::from(alone))
+    }
+
+    /// Whether the birth message was answered, or may not be sent.
+    fn announced(&self) -> bool {
+        match self.birth {
+            Birth::NotSent => !self.carry.allows(Live::Birth),
+            Birth::Sent => false,
+            Birth::Answered => true,
         }
-        match self.control.0 {
-            Control::NotSent => {
-                self.pump.hand_over(Cargo::Control, now);
-                let topic = self.control.1.clone();
-                if client
-                    .try_publish(topic, QoS::AtLeastOnce, true, super::session::ONLINE)
-                    .is_ok()
-                {
-                    self.control.0 = Control::Sent;
-                } else {
-                    self.pump.take_back();
-                }
-                0
+    }
+
+    /// Sends the birth message, once, as soon as it may go.
+    fn announce(&mut self, client: &AsyncClient) {
+        let alone = self.carry.suspicion.alone();
+        let due = self.birth == Birth::NotSent && self.carry.allows(Live::Birth);
+        if due && !(alone && self.pump.in_flight() > 0) {
+            let topic = self.state_topic.clone();
+            if self.send_live(client, Live::Birth, topic, ONLINE.into()) {
+                self.birth = Birth::Sent;
             }
-            Control::Sent => 0,
-            Control::Answered => self.pump.room().min(1),
         }
+    }
+
+    /// Whether a health message may go now: after the birth message, not while messages go alone,
+    /// and not while the broker forbids it.
+    pub(super) fn may_report(&self) -> bool {
+        self.announced()
+            && !self.carry.suspicion.alone()
+            && self.carry.allows(Live::Health)
+            && self.pump.room() > 0
+    }
+
+    /// Sends a live message; `false` when the client or the window has no place.
+    pub(super) fn send_live(
+        &mut self,
+        client: &AsyncClient,
+        live: Live,
+        topic: String,
+        payload: Vec<u8>,
+    ) -> bool {
+        if self.pump.room() == 0 {
+            return false;
+        }
+        let properties = PublishProperties {
+            content_type: (live == Live::Health).then(|| "application/json".to_owned()),
+            ..PublishProperties::default()
+        };
+        self.pump.hand_over(Cargo::Live(live), self.now());
+        let (qos, retain) = (QoS::AtLeastOnce, live == Live::Birth);
+        let handed = client.try_publish_with_properties(topic, qos, retain, payload, properties);
+        if handed.is_err() {
+            self.pump.take_back();
+        }
+        handed.is_ok()
     }
 
     /// `false`: the client takes nothing more now.
@@ -423,10 +478,12 @@ impl<'a> Traffic<'a> {
     /// The connection broke: what was in flight goes again on the next one. Returns whether
     /// anything was acknowledged on this one.
     pub(super) fn lost(&mut self, denied: bool) -> bool {
+        for live in self.pump.unanswered_live() {
+            self.carry.live_lost(live);
+        }
         let lost = Lost {
             unanswered: self.pump.unanswered(),
-            control_answered: self.control.0 == Control::Answered,
-            control_sent: self.control.0 != Control::NotSent,
+            control_answered: self.birth == Birth::Answered,
             denied,
         };
         let oldest = lost.unanswered.first();
