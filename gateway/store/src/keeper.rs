@@ -43,10 +43,18 @@ pub(crate) struct Keeper {
 
 impl Keeper {
     pub(crate) fn run(&self) {
+        let mut told = String::new();
         while !self.closing.load(Ordering::Acquire) {
-            if let Err(error) = self.round() {
-                tracing::error!(%error, "the log is not in order yet");
+            // Once per kind of trouble, not once per second.
+            let trouble = self
+                .round()
+                .err()
+                .map(|error| error.to_string())
+                .unwrap_or_default();
+            if !trouble.is_empty() && trouble != told {
+                tracing::error!(error = trouble, "the log is not in order yet");
             }
+            told = trouble;
             self.log.wait_for_keeper(ROUND);
         }
     }

@@ -43,7 +43,8 @@ pub struct StoreOptions {
     pub log_budget_bytes: u64,
     /// Bytes that the quarantine may take; at least 256 KiB.
     pub quarantine_budget_bytes: u64,
-    /// Bytes that the index should stay below; above it is rebuilt, which compacts it.
+    /// Bytes that the index should stay below: one that is larger is made anew at the next start,
+    /// which compacts it.
     pub index_budget_bytes: u64,
     /// Bytes held in reserve on the disk, given up when the log finds it full.
     pub ballast_bytes: u64,

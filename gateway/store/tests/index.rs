@@ -288,6 +288,30 @@ fn zeroed(bytes: &mut [u8]) {
 }
 
 #[test]
+fn an_index_over_its_budget_is_made_anew() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, _) = open_sled(dir.path());
+    let kick = a_day(&store);
+    let expected = answers(&store, kick);
+    store.close();
+    let options = StoreOptions {
+        index: IndexKind::Sled,
+        index_budget_bytes: 1,
+        ..small("boot-1")
+    };
+    let marker = dir.path().join("index/marker");
+    fs::write(&marker, b"").unwrap();
+    let (store, _) = open_sled(dir.path());
+    store.close();
+    assert!(marker.exists(), "within its budget it stays");
+    let (store, opened) = Store::open(dir.path(), options).unwrap();
+    indexed(&store);
+    assert_eq!(answers(&store, kick), expected);
+    assert_eq!(opened.notices, [] as [String; 0]);
+    assert!(!marker.exists());
+}
+
+#[test]
 fn an_index_of_another_log_is_not_believed() {
     let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let (store, _) = open_sled(one.path());

@@ -116,7 +116,24 @@ type Opened = (Arc<dyn IndexEngine>, Seq);
 fn open_engine(log: &LogInner, options: &IndexOptions) -> Result<Opened, IndexError> {
     let engine: Arc<dyn IndexEngine> = match options.kind {
         IndexKind::Memory => Arc::new(MemoryEngine::default()),
-        IndexKind::Sled => Arc::new(SledEngine::open(&options.dir)?),
+        IndexKind::Sled => {
+            let mut engine = SledEngine::open(&options.dir)?;
+            if engine.bytes() > options.budget_bytes {
+                // sled never shrinks by itself. Once per start, and nothing is kept of the old one.
+                tracing::warn!(
+                    bytes = engine.bytes(),
+                    "the index is over its budget and is made anew"
+                );
+                drop(engine);
+                let failed = |error: std::io::Error| IndexError {
+                    call: "remove",
+                    why: error.to_string(),
+                };
+                fs::remove_dir_all(&options.dir).map_err(failed)?;
+                engine = SledEngine::open(&options.dir)?;
+            }
+            Arc::new(engine)
+        }
     };
     let held = position(engine.as_ref(), log.options.log_id)?;
     let empty = || -> Result<bool, IndexError> {
@@ -230,12 +247,6 @@ impl Follower {
         let due = self.checkpoint.elapsed() >= shared.options.checkpoint;
         if self.unsynced >= CHECKPOINT_BYTES || (self.unsynced > 0 && due) {
             self.save()?;
-            if shared.engine().bytes() > shared.options.budget_bytes.saturating_mul(2) {
-                return Err(IndexError {
-                    call: "size",
-                    why: "it is far above its budget".into(),
-                });
-            }
         }
         Ok(())
     }
