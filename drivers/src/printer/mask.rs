@@ -16,17 +16,22 @@ const KEPT: usize = 4;
 #[must_use]
 pub fn mask_card_numbers(text: &str) -> String {
     let mut masked: Vec<char> = text.chars().collect();
-    let groups = digit_groups(&masked);
+    let mut groups = digit_groups(&masked);
     let mut first = 0;
     while first < groups.len() {
-        let Some((places, used)) = card_from(&masked, &groups[first..]) else {
+        let Some(places) = card_from(&masked, &groups[first..]) else {
             first += 1;
             continue;
         };
-        for place in &places[..places.len() - KEPT] {
+        let (hidden, kept) = places.split_at(places.len() - KEPT);
+        for place in hidden {
             masked[*place] = '*';
         }
-        first += used;
+        // The digits that stay may begin another number, together with what follows them.
+        while groups[first].end <= kept[0] {
+            first += 1;
+        }
+        groups[first].start = kept[0];
     }
     masked.into_iter().collect()
 }
@@ -44,9 +49,8 @@ fn digit_groups(text: &[char]) -> Vec<Range<usize>> {
     groups
 }
 
-/// The longest card number that begins with the first of `groups`: its places, and how many
-/// groups it takes.
-fn card_from(text: &[char], groups: &[Range<usize>]) -> Option<(Vec<usize>, usize)> {
+/// The longest card number that begins with the first of `groups`: its places.
+fn card_from(text: &[char], groups: &[Range<usize>]) -> Option<Vec<usize>> {
     let mut places: Vec<usize> = Vec::new();
     let mut found = None;
     for (index, group) in groups.iter().enumerate() {
@@ -68,7 +72,7 @@ fn card_from(text: &[char], groups: &[Range<usize>]) -> Option<(Vec<usize>, usiz
             break;
         }
         if places.len() >= SHORTEST && luhn(text, &places) {
-            found = Some((places.clone(), index + 1));
+            found = Some(places.clone());
         }
     }
     found
@@ -106,6 +110,13 @@ mod tests {
         assert_eq!(mask_card_numbers("VISA 4111 1111 1111 1111 OK"), "VISA **** **** **** 1111 OK");
         assert_eq!(mask_card_numbers("4111-1111-1111-1111"), "****-****-****-1111");
         assert_eq!(mask_card_numbers("AMEX 378282246310005"), "AMEX ***********0005");
+    }
+
+    #[test]
+    fn no_number_hides_behind_another_one() {
+        // The last group of the first number is the first group of the second.
+        let printed = "4111 1111 1111 1111 2222 3333 4444";
+        assert_eq!(mask_card_numbers(printed), "**** **** **** **** **** **** 4444");
     }
 
     #[test]
