@@ -67,9 +67,17 @@ impl Stamp {
 /// Microseconds since 1970 as RFC 3339 in UTC with six decimals.
 #[must_use]
 pub fn rfc3339(utc_us: i64) -> String {
-    // Out of jiff's range (beyond the year 9999) only for a broken clock: shown as the epoch.
-    let at = Timestamp::from_microsecond(utc_us).unwrap_or(Timestamp::UNIX_EPOCH);
-    format!("{at:.6}")
+    format!("{:.6}", timestamp(utc_us))
+}
+
+/// Out of jiff's range (beyond the year 9999) only for a broken clock: taken as the epoch.
+/// `Timestamp::from_microsecond` would take the last second of that range as out of it, too.
+fn timestamp(utc_us: i64) -> Timestamp {
+    let nanoseconds = utc_us.rem_euclid(1_000_000) * 1_000;
+    i32::try_from(nanoseconds)
+        .ok()
+        .and_then(|nanoseconds| Timestamp::new(utc_us.div_euclid(1_000_000), nanoseconds).ok())
+        .unwrap_or(Timestamp::UNIX_EPOCH)
 }
 
 /// A timestamp as a foreign system wrote it.
@@ -103,8 +111,7 @@ pub fn read_timestamp(text: &str, zone: &TimeZone) -> Option<ForeignTime> {
 /// Wall-clock time of day and date in a zone.
 #[must_use]
 pub fn local_time(utc_us: i64, zone: &TimeZone) -> civil::DateTime {
-    let at = Timestamp::from_microsecond(utc_us).unwrap_or(Timestamp::UNIX_EPOCH);
-    zone.to_datetime(at)
+    zone.to_datetime(timestamp(utc_us))
 }
 
 #[cfg(test)]
@@ -123,6 +130,15 @@ mod tests {
         assert_eq!(space.utc_us - without.utc_us, 250_000);
         assert_eq!(read_timestamp("yesterday", &berlin), None);
         assert_eq!(read_timestamp("", &berlin), None);
+    }
+
+    #[test]
+    fn the_last_second_of_time_is_shown_as_it_was_read() {
+        let text = "9999-12-30T22:00:00.999999Z";
+        let at = read_timestamp(text, &TimeZone::UTC).unwrap();
+        assert_eq!(rfc3339(at.utc_us), text);
+        assert_eq!(rfc3339(-1), "1969-12-31T23:59:59.999999Z");
+        assert_eq!(rfc3339(i64::MAX), "1970-01-01T00:00:00.000000Z");
     }
 
     #[test]

@@ -6,6 +6,7 @@ use crate::time::{ForeignTime, read_timestamp};
 use jiff::tz::TimeZone;
 use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
+use serde_json::Value;
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 use std::borrow::Cow;
@@ -21,6 +22,9 @@ pub const MAX_EVENT_ID: usize = 128;
 const MAX_TEXT: usize = 256;
 /// Most unknown fields that are kept in `metadata`.
 const MAX_METADATA_FIELDS: usize = 64;
+/// Deepest nesting of arrays and objects in one of them. On disk and on the wire they lie some
+/// levels deeper, and a JSON reader gives up at 128.
+const MAX_METADATA_DEPTH: usize = 64;
 
 /// What reading needs to know about this register.
 #[derive(Debug, Clone)]
@@ -354,11 +358,21 @@ impl Reader<'_> {
         let metadata = &mut self.event.metadata.0;
         let value = serde_json::from_str(raw.get());
         match value {
-            Ok(value) if metadata.len() < MAX_METADATA_FIELDS => {
+            Ok(value)
+                if metadata.len() < MAX_METADATA_FIELDS && depth(&value) <= MAX_METADATA_DEPTH =>
+            {
                 metadata.insert(name.to_owned(), value);
             }
             _ => flag(self.event, PosFlag::MetadataCut),
         }
+    }
+}
+
+fn depth(value: &Value) -> usize {
+    match value {
+        Value::Array(values) => 1 + values.iter().map(depth).max().unwrap_or(0),
+        Value::Object(fields) => 1 + fields.values().map(depth).max().unwrap_or(0),
+        _ => 0,
     }
 }
 

@@ -125,6 +125,23 @@ fn bounds_hold_for_items_and_metadata() {
 }
 
 #[test]
+fn an_event_is_kept_however_deep_its_fields_are_nested() {
+    for depth in [1, 64, 65, 126, 127, 128, 10_000] {
+        let deep = format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+        let body = format!(r#"{{"event_id":"1","event_type":"void_transaction","deep":{deep}}}"#);
+        let event = read(&body).unwrap();
+        let cut = event.flags.contains(&PosFlag::MetadataCut);
+        assert_eq!(cut, depth > MAX_METADATA_DEPTH, "{depth}");
+        let on_disk = postcard::to_extend(&event, Vec::new()).unwrap();
+        let again: PosEvent = postcard::from_bytes(&on_disk).unwrap();
+        assert_eq!(again, event, "{depth}");
+        let json = serde_json::to_string(&event).unwrap();
+        let again: PosEvent = serde_json::from_str(&json).unwrap();
+        assert_eq!(again, event, "{depth}");
+    }
+}
+
+#[test]
 fn redelivery_has_the_same_hash_and_another_body_another() {
     let a = read(EXAMPLE).unwrap();
     assert_eq!(a.body_hash, read(EXAMPLE).unwrap().body_hash);
