@@ -162,6 +162,8 @@ pub async fn run(
 ) -> Result<(), RunError> {
     let config = Arc::new(layers.config().clone());
     broker::install_crypto();
+    // Before the first part counts anything.
+    web::metrics::install();
     let identity = Arc::new(identity(&config, demo)?);
     let listener = listen(config.web.listen).await?;
     let address = listener.local_addr().unwrap_or(config.web.listen);
@@ -205,6 +207,7 @@ pub async fn run(
     let pos = pos_mqtt::start(shared.clone(), parts.clone());
     let uplink = uplink::start(shared.clone(), parts.clone());
     let servers = start_servers(&shared, &config, listener, &parts).await?;
+    let folding = tokio::spawn(web::metrics::upkeep(parts.clone()));
     let housekeeping = tokio::spawn(housekeeping(shared.clone(), config.data.clone(), parts.clone()));
 
     // Outside systemd there is nobody to tell.
@@ -221,7 +224,7 @@ pub async fn run(
     stop.stop();
     parts.cancel();
     let stopping = async {
-        for task in [pos, uplink, housekeeping].into_iter().chain(servers) {
+        for task in [pos, uplink, folding, housekeeping].into_iter().chain(servers) {
             // A part that panicked has said so.
             let _ = task.await;
         }

@@ -123,17 +123,19 @@ fn a_forced_drawer_is_an_alert_at_once_and_a_kicked_one_is_not() {
     let shop = open_shop();
     // The rule looks back 2 s, and judges nothing before the witnesses lived that long.
     wait_for("the witnesses to be old enough", || {
+        // How long it stays open is the stimulus; nobody waits for anything here.
         shop.gateway.edge("sense high");
-        let forced = shop.head_office.alerts().into_iter().find(|alert| alert["kind"] == "forced");
+        std::thread::park_timeout(Duration::from_millis(100));
         shop.gateway.edge("sense low");
-        std::thread::park_timeout(Duration::from_millis(500));
-        forced
+        std::thread::park_timeout(Duration::from_millis(400));
+        shop.head_office.alerts().into_iter().find(|alert| alert["kind"] == "forced")
     });
     let forced = shop.head_office.alert("the forced drawer", |alert| alert["kind"] == "forced");
     assert_eq!(score_of(&forced), 0.8);
     let before = shop.head_office.alerts().len();
     shop.gateway.kick();
     shop.gateway.edge("sense high");
+    std::thread::park_timeout(Duration::from_millis(100));
     shop.gateway.edge("sense low");
     // The kicked opening has been judged when the till's later event has.
     shop.broker.publish("pos/events/S03/void", r#"{"event_id":"after","event_type":"void_transaction"}"#);
@@ -147,19 +149,22 @@ fn receipts_through_a_terminal_line_are_read_and_found() {
     let mut shop = open_shop();
     let Some(folder) = recorded_receipts() else { return };
     let synthetic = folder.join("synthetic/receipt-printer-encoder");
-    for name in ["en_sale.esc-pos.bin", "en_refund.esc-pos.bin", "de_nullbon.esc-pos.bin"] {
+    // A sale that the till does not report would say that its feed loses events, and then nothing
+    // is concluded from its silence: the refund comes first.
+    for name in ["en_refund.esc-pos.bin", "de_nullbon.esc-pos.bin"] {
         shop.gateway.printer.send(&std::fs::read(synthetic.join(name)).unwrap()).unwrap();
     }
-    let found = |query: &str| shop.gateway.json(&format!("/api/receipts?q={query}")).to_string();
-    wait_for("the sale", || found("COFFEE").contains("11.52").then_some(()));
-    wait_for("the refund", || found("HEADPHONES").contains("79.99").then_some(()));
-    wait_for("umlauts", || found("Schublade").contains("geöffnet").then_some(()));
+    let found = |gateway: &Gateway, query: &str| gateway.json(&format!("/api/receipts?q={query}")).to_string();
+    wait_for("the refund", || found(&shop.gateway, "HEADPHONES").contains("79.99").then_some(()));
+    wait_for("umlauts", || found(&shop.gateway, "Schublade").contains("geöffnet").then_some(()));
     // The paper says refund and the till says nothing.
     let limit = Duration::from_secs(90);
     let unreported = shop.head_office.alert_within(limit, "the unreported refund", |alert| {
         alert["rule"] == "unreported_refund"
     });
     assert_eq!(score_of(&unreported), 0.7);
+    shop.gateway.printer.send(&std::fs::read(synthetic.join("en_sale.esc-pos.bin")).unwrap()).unwrap();
+    wait_for("the sale", || found(&shop.gateway, "COFFEE").contains("11.52").then_some(()));
 }
 
 #[test]
@@ -168,20 +173,18 @@ fn a_payment_without_paper_is_told_after_thirty_seconds() {
     let sale = tillwatch_simulator::escpos::Job::new().initialize().line("SHOP").line("TOTAL 5.00").cut(3).into_bytes();
     shop.gateway.printer.send(&sale).unwrap();
     wait_for("the receipt", || shop.gateway.json("/api/receipts?q=SHOP").to_string().contains("5.00").then_some(()));
-    // The rule looks back: until the tap has lived long enough nothing is judged.
-    let limit = Duration::from_secs(150);
-    let mut sent = 0;
-    let suppressed = support::wait_for_within(limit, "the suppressed receipt", || {
-        let alert = shop.head_office.alerts().into_iter().find(|alert| alert["rule"] == "receipt_suppressed");
-        if alert.is_none() && sent < 2 && shop.gateway.metric("not_judged_total") >= f64::from(sent) {
-            let body = json!({"event_id": format!("p-{sent}"), "event_type": "payment_cleared",
-                "order_id": format!("O{sent}"), "amount": 20 + sent});
-            shop.broker.publish("pos/events/S03/general", &body.to_string());
-            sent += 1;
-        }
-        alert
-    });
+    let pay = |id: &str, amount: u32| {
+        let body = json!({"event_id": id, "event_type": "payment_cleared", "order_id": id, "amount": amount});
+        shop.broker.publish("pos/events/S03/general", &body.to_string());
+    };
+    pay("printed", 5);
+    pay("paperless", 21);
+    let limit = Duration::from_secs(90);
+    let is_suppressed = |alert: &Value| alert["rule"] == "receipt_suppressed";
+    let suppressed = shop.head_office.alert_within(limit, "the suppressed receipt", is_suppressed);
+    assert_eq!(suppressed["event_id"], "paperless");
     assert_eq!(score_of(&suppressed), 0.5);
+    assert_eq!(shop.head_office.alerts().into_iter().filter(is_suppressed).count(), 1);
 }
 
 #[test]

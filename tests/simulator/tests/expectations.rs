@@ -353,7 +353,6 @@ fn every_story_is_judged_as_it_expects() {
 }
 
 #[test]
-#[ignore = "receipt_suppressed takes the paper of a reported void as the payment's receipt"]
 fn the_demo_day_of_a_fresh_register_is_judged_as_its_stories_expect() {
     let day = Day::demo().unwrap();
     let mut gateway = Gateway::start(DetectionSettings::default(), true);

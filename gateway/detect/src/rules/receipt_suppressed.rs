@@ -81,7 +81,8 @@ struct Sales {
 }
 
 /// A payment that had to be printed, and no paper within ±30 s. Any paper will do (sale, copy,
-/// picture, unreadable, only begun), but each paper serves one order; which serves which is chosen
+/// picture, unreadable, only begun) that does not carry the number of another order, but each paper
+/// serves one order; which serves which is chosen
 /// so that as many as possible are served. Payments of one order need one receipt.
 ///
 /// The window reaches back to when the payment happened, by the till's own clock corrected for its
@@ -183,7 +184,20 @@ impl Sales {
         let Some(sale) = self.by_seq.get(&seq) else {
             return false;
         };
-        let mut candidates: Vec<&Paper> = context.recent.papers_in(sale.window).collect();
+        // A paper that carries the number of another order (a void, the next customer's sale) is
+        // that order's.
+        let is_anothers = |paper: &&Paper| {
+            let mut others = context
+                .recent
+                .till_events()
+                .filter(|other| !other.same_order(&sale.first));
+            others.any(|other| other.names(paper))
+        };
+        let mut candidates: Vec<&Paper> = context
+            .recent
+            .papers_in(sale.window)
+            .filter(|paper| sale.first.names(paper) || !is_anothers(paper))
+            .collect();
         // By its number wherever it is; else an equal total first; else the nearest.
         candidates.extend(context.recent.papers().filter(|paper| {
             sale.first.names(paper) && !sale.window.meets(paper.began_ns, paper.ended_ns)
