@@ -26,7 +26,11 @@ pub(super) async fn run(args: &AlertsArgs, gateway: &Gateway, out: Out<'_>) -> R
     if let Some(AlertsCommand::Review(args)) = &args.command {
         return review(args, gateway, out).await;
     }
-    let uri = if args.all { format!("/api/alerts?limit={}", args.limit) } else { "/api/alerts/pending".to_owned() };
+    let uri = if args.all {
+        format!("/api/alerts?limit={}", args.limit)
+    } else {
+        "/api/alerts/pending".to_owned()
+    };
     let alerts: Vec<Value> = gateway.control.get(&uri).await?;
     for alert in &alerts {
         if args.json {
@@ -36,7 +40,15 @@ pub(super) async fn run(args: &AlertsArgs, gateway: &Gateway, out: Out<'_>) -> R
         }
     }
     if alerts.is_empty() && !args.json {
-        writeln!(out, "{}", if args.all { "no alerts" } else { "nothing to look at" })?;
+        writeln!(
+            out,
+            "{}",
+            if args.all {
+                "no alerts"
+            } else {
+                "nothing to look at"
+            }
+        )?;
     }
     Ok(())
 }
@@ -64,8 +76,15 @@ fn block(shown: &Shown) -> String {
     row("Alert:", &shown.alert_id);
     row("Delivery:", &shown.delivery);
     if let Some(review) = &shown.review {
-        let note = if review.note.is_empty() { String::new() } else { format!(": {}", review.note) };
-        row("Verdict:", &format!("{} by {}{note}", review.verdict, review.reviewer));
+        let note = if review.note.is_empty() {
+            String::new()
+        } else {
+            format!(": {}", review.note)
+        };
+        row(
+            "Verdict:",
+            &format!("{} by {}{note}", review.verdict, review.reviewer),
+        );
     }
     block
 }

@@ -43,13 +43,25 @@ struct Line {
 impl Line {
     fn new(name: &'static str, result: Result<String, String>) -> Self {
         match result {
-            Ok(text) => Self { name, state: State::Ok, text },
-            Err(text) => Self { name, state: State::Fail, text },
+            Ok(text) => Self {
+                name,
+                state: State::Ok,
+                text,
+            },
+            Err(text) => Self {
+                name,
+                state: State::Fail,
+                text,
+            },
         }
     }
 
     fn absent(name: &'static str, text: &str) -> Self {
-        Self { name, state: State::Absent, text: text.to_owned() }
+        Self {
+            name,
+            state: State::Absent,
+            text: text.to_owned(),
+        }
     }
 
     fn render(&self) -> String {
@@ -58,19 +70,30 @@ impl Line {
             State::Absent => "absent",
             State::Fail => "FAIL",
         };
-        format!("{state:<7} {:<14} {}", self.name, text::one_line(&self.text)).trim_end().to_owned()
+        format!(
+            "{state:<7} {:<14} {}",
+            self.name,
+            text::one_line(&self.text)
+        )
+        .trim_end()
+        .to_owned()
     }
 }
 
 pub(super) async fn run(options: &Options, out: Out<'_>) -> Result<(), Failure> {
     let given = find::given(options)?;
-    let file = given.file.as_ref().map_or_else(|| "no file; defaults, environment and flags".into(), |path| path.display().to_string());
+    let file = given.file.as_ref().map_or_else(
+        || "no file; defaults, environment and flags".into(),
+        |path| path.display().to_string(),
+    );
     let layers = match Layers::load(&given) {
         Ok(layers) => layers,
         Err(why) => {
             let line = Line::new("configuration", Err(why.to_string()));
             writeln!(out, "{}", line.render())?;
-            return Err(Failure::Usage("the configuration cannot be used; nothing else was checked".into()));
+            return Err(Failure::Usage(
+                "the configuration cannot be used; nothing else was checked".into(),
+            ));
         }
     };
     let config = layers.config();
@@ -93,15 +116,30 @@ pub(super) async fn run(options: &Options, out: Out<'_>) -> Result<(), Failure> 
     }
     broker::install_crypto();
     let pos = config.pos.enabled.then_some(&config.pos.mqtt);
-    say(probe_broker("POS broker", pos, config, "not enabled; tills may still post their events").await)?;
+    say(probe_broker(
+        "POS broker",
+        pos,
+        config,
+        "not enabled; tills may still post their events",
+    )
+    .await)?;
     let uplink = Some(&config.uplink.mqtt);
-    say(probe_broker("uplink broker", uplink, config, "no host; everything is kept here").await)?;
+    say(probe_broker(
+        "uplink broker",
+        uplink,
+        config,
+        "no host; everything is kept here",
+    )
+    .await)?;
     if failed { Err(Failure::Told) } else { Ok(()) }
 }
 
 /// The data directory takes a file, or can be made.
 fn data(dir: &Path) -> Result<String, String> {
-    let existing = dir.ancestors().find(|folder| folder.exists()).unwrap_or(Path::new("/"));
+    let existing = dir
+        .ancestors()
+        .find(|folder| folder.exists())
+        .unwrap_or(Path::new("/"));
     let shown = existing.display();
     let probe = tempfile_in(existing);
     probe.map_err(|why| format!("{shown} cannot be written: {why}; give it to the gateway's user, or choose another --data"))?;
@@ -110,10 +148,21 @@ fn data(dir: &Path) -> Result<String, String> {
     #[allow(clippy::unnecessary_cast)]
     let free = (free.blocks_available() as u64).saturating_mul(free.fragment_size() as u64);
     if free < FREE_BYTES {
-        return Err(format!("{shown} has only {} free; make room", text::bytes(free)));
+        return Err(format!(
+            "{shown} has only {} free; make room",
+            text::bytes(free)
+        ));
     }
-    let made = if existing == dir { "" } else { " (made at the first start)" };
-    Ok(format!("{}{made}, {} free", dir.display(), text::bytes(free)))
+    let made = if existing == dir {
+        ""
+    } else {
+        " (made at the first start)"
+    };
+    Ok(format!(
+        "{}{made}, {} free",
+        dir.display(),
+        text::bytes(free)
+    ))
 }
 
 /// A file is made, written and removed again.
@@ -130,7 +179,12 @@ async fn web(listen: SocketAddr, running: bool) -> Line {
         return Line::new("page and API", Ok(what));
     }
     let bound = TcpListener::bind(listen).await;
-    Line::new("page and API", bound.map(|_| what).map_err(|why| format!("cannot listen on {listen}: {why}; choose another address or stop who uses it")))
+    Line::new(
+        "page and API",
+        bound.map(|_| what).map_err(|why| {
+            format!("cannot listen on {listen}: {why}; choose another address or stop who uses it")
+        }),
+    )
 }
 
 async fn ingest(config: &Config, running: bool) -> Line {
@@ -144,7 +198,12 @@ async fn ingest(config: &Config, running: bool) -> Line {
         return Line::new(NAME, Err(why.to_string()));
     }
     match TcpListener::bind(listen).await {
-        Err(why) if !running => Line::new(NAME, Err(format!("cannot listen on {listen}: {why}; choose another address"))),
+        Err(why) if !running => Line::new(
+            NAME,
+            Err(format!(
+                "cannot listen on {listen}: {why}; choose another address"
+            )),
+        ),
         _ => Line::new(NAME, Ok(listen.to_string())),
     }
 }
@@ -161,13 +220,26 @@ fn held(name: &str, running: Option<&Status>) -> Option<Result<String, String>> 
 fn devices(config: &Config, running: Option<&Status>) -> Vec<Line> {
     let mut lines = Vec::new();
     let wires = [
-        ("drawer", part::DRAWER, &config.drawer.line, "no drawer.line: openings are not seen"),
-        ("kick line", part::KICK, &config.kick.line, "no kick.line: forced openings are judged by the printer's line alone"),
+        (
+            "drawer",
+            part::DRAWER,
+            &config.drawer.line,
+            "no drawer.line: openings are not seen",
+        ),
+        (
+            "kick line",
+            part::KICK,
+            &config.kick.line,
+            "no kick.line: forced openings are judged by the printer's line alone",
+        ),
     ];
     for (name, part, line, absent) in wires {
         lines.push(match line {
             None => Line::absent(name, absent),
-            Some(line) => Line::new(name, held(part, running).unwrap_or_else(|| gpio(line, config.drawer.backend))),
+            Some(line) => Line::new(
+                name,
+                held(part, running).unwrap_or_else(|| gpio(line, config.drawer.backend)),
+            ),
         });
     }
     lines.push(match &config.printer.port {
@@ -175,7 +247,11 @@ fn devices(config: &Config, running: Option<&Status>) -> Vec<Line> {
         Some(port) => Line::new(
             "printer",
             held(part::PRINTER, running).unwrap_or_else(|| match probe_port(port) {
-                Ok(()) => Ok(format!("{} at {} baud", port.display(), config.printer.baud)),
+                Ok(()) => Ok(format!(
+                    "{} at {} baud",
+                    port.display(),
+                    config.printer.baud
+                )),
                 Err(why) => Err(why.to_string()),
             }),
         ),
@@ -184,16 +260,29 @@ fn devices(config: &Config, running: Option<&Status>) -> Vec<Line> {
 }
 
 fn gpio(line: &str, backend: GpioBackend) -> Result<String, String> {
-    let spec: LineSpec = line.parse().map_err(|why: tillwatch_drivers::DriverError| why.to_string())?;
+    let spec: LineSpec = line
+        .parse()
+        .map_err(|why: tillwatch_drivers::DriverError| why.to_string())?;
     if backend == GpioBackend::Rppal {
         return Ok(format!("{spec}, opened by rppal at the start"));
     }
     let found = probe_line(&spec).map_err(|why| why.to_string())?;
-    Ok(format!("{spec} ({} line {})", found.chip.display(), found.offset))
+    Ok(format!(
+        "{spec} ({} line {})",
+        found.chip.display(),
+        found.offset
+    ))
 }
 
-async fn probe_broker(name: &'static str, mqtt: Option<&Mqtt>, config: &Config, absent: &str) -> Line {
-    let Some(mqtt) = mqtt.filter(|mqtt| mqtt.host.is_some()) else { return Line::absent(name, absent) };
+async fn probe_broker(
+    name: &'static str,
+    mqtt: Option<&Mqtt>,
+    config: &Config,
+    absent: &str,
+) -> Line {
+    let Some(mqtt) = mqtt.filter(|mqtt| mqtt.host.is_some()) else {
+        return Line::absent(name, absent);
+    };
     Line::new(name, connect(mqtt, config).await)
 }
 
@@ -201,9 +290,16 @@ async fn probe_broker(name: &'static str, mqtt: Option<&Mqtt>, config: &Config, 
 /// own, so that the running gateway keeps its connection.
 async fn connect(mqtt: &Mqtt, config: &Config) -> Result<String, String> {
     let address = broker::address(mqtt);
-    let store = config.store_code.as_ref().map_or("S01", |code| code.as_str());
-    let register = config.register_id.as_ref().map_or("reg_01", |id| id.as_str());
-    let options = broker::options(mqtt, &format!("tw-{store}-{register}-check")).map_err(|why| why.to_string())?;
+    let store = config
+        .store_code
+        .as_ref()
+        .map_or("S01", |code| code.as_str());
+    let register = config
+        .register_id
+        .as_ref()
+        .map_or("reg_01", |id| id.as_str());
+    let options = broker::options(mqtt, &format!("tw-{store}-{register}-check"))
+        .map_err(|why| why.to_string())?;
     let (client, mut connection) = AsyncClient::new(options, 1);
     let connected = tokio::time::timeout(BROKER_TIME, async {
         loop {
@@ -223,7 +319,10 @@ async fn connect(mqtt: &Mqtt, config: &Config) -> Result<String, String> {
             Ok(address)
         }
         Ok(Err(why)) => Err(why),
-        Err(_) => Err(format!("{address} did not answer within {} s; check host, port and firewall", BROKER_TIME.as_secs())),
+        Err(_) => Err(format!(
+            "{address} did not answer within {} s; check host, port and firewall",
+            BROKER_TIME.as_secs()
+        )),
     }
 }
 
@@ -234,9 +333,15 @@ mod tests {
 
     #[test]
     fn a_line_says_the_state_first() {
-        assert_eq!(Line::new("drawer", Ok("GPIO17".into())).render(), "ok      drawer         GPIO17");
+        assert_eq!(
+            Line::new("drawer", Ok("GPIO17".into())).render(),
+            "ok      drawer         GPIO17"
+        );
         assert_eq!(Line::absent("printer", "").render(), "absent  printer");
-        assert_eq!(Line::new("data", Err("/x cannot be written".into())).render(), "FAIL    data           /x cannot be written");
+        assert_eq!(
+            Line::new("data", Err("/x cannot be written".into())).render(),
+            "FAIL    data           /x cannot be written"
+        );
     }
 
     #[test]
@@ -255,18 +360,43 @@ mod tests {
         config.printer.port = Some("/dev/ttyNONE".into());
         let lines = devices(&config, Some(&status::tests::status()));
         let states: Vec<_> = lines.iter().map(|line| (line.name, line.state)).collect();
-        assert_eq!(states, [("drawer", State::Ok), ("kick line", State::Absent), ("printer", State::Fail)]);
-        assert!(lines[2].text.contains("/dev/ttyNONE does not exist"), "{}", lines[2].text);
+        assert_eq!(
+            states,
+            [
+                ("drawer", State::Ok),
+                ("kick line", State::Absent),
+                ("printer", State::Fail)
+            ]
+        );
+        assert!(
+            lines[2].text.contains("/dev/ttyNONE does not exist"),
+            "{}",
+            lines[2].text
+        );
     }
 
     #[tokio::test]
     async fn a_broker_that_is_not_there_fails_with_a_remedy() {
         broker::install_crypto();
-        let free = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
-        let mqtt = Mqtt { host: Some("127.0.0.1".into()), port: Some(free.port()), ..Mqtt::default() };
+        let free = TcpListener::bind("127.0.0.1:0")
+            .await
+            .unwrap()
+            .local_addr()
+            .unwrap();
+        let mqtt = Mqtt {
+            host: Some("127.0.0.1".into()),
+            port: Some(free.port()),
+            ..Mqtt::default()
+        };
         let why = connect(&mqtt, &Config::default()).await.unwrap_err();
         assert!(why.contains(&free.to_string()), "{why}");
-        let line = probe_broker("uplink broker", Some(&Mqtt::default()), &Config::default(), "no host").await;
+        let line = probe_broker(
+            "uplink broker",
+            Some(&Mqtt::default()),
+            &Config::default(),
+            "no host",
+        )
+        .await;
         assert_eq!(line.state, State::Absent);
     }
 }

@@ -212,8 +212,11 @@ mod tests {
 
     #[test]
     fn without_a_command_it_runs_with_the_same_options() {
-        let bare = parse("tillwatch --config a.toml --enable-pos --data /d --listen 127.0.0.1:1").unwrap();
-        let run = parse("tillwatch run --config a.toml --enable-pos --data /d --listen 127.0.0.1:1").unwrap();
+        let bare =
+            parse("tillwatch --config a.toml --enable-pos --data /d --listen 127.0.0.1:1").unwrap();
+        let run =
+            parse("tillwatch run --config a.toml --enable-pos --data /d --listen 127.0.0.1:1")
+                .unwrap();
         assert_eq!(bare.command, None);
         assert_eq!(run.command, Some(Command::Run));
         assert_eq!(bare.options, run.options);
@@ -227,17 +230,30 @@ mod tests {
         let before = parse("tillwatch --data /d status --json").unwrap();
         let behind = parse("tillwatch status --json --data /d").unwrap();
         assert_eq!(before, behind);
-        assert_eq!(before.command, Some(Command::Status(StatusArgs { json: true })));
+        assert_eq!(
+            before.command,
+            Some(Command::Status(StatusArgs { json: true }))
+        );
     }
 
     #[test]
     fn a_verdict_needs_an_id_and_a_word_that_exists() {
         let id = "6f9c0000-0000-4000-8000-000000000001";
-        let cli = parse(&format!("tillwatch alerts review {id} --verdict confirmed --note seen")).unwrap();
-        let Some(Command::Alerts(AlertsArgs { command: Some(AlertsCommand::Review(review)), .. })) = cli.command else {
+        let cli = parse(&format!(
+            "tillwatch alerts review {id} --verdict confirmed --note seen"
+        ))
+        .unwrap();
+        let Some(Command::Alerts(AlertsArgs {
+            command: Some(AlertsCommand::Review(review)),
+            ..
+        })) = cli.command
+        else {
             panic!("{cli:?}");
         };
-        assert_eq!((review.verdict, review.note.as_str()), (VerdictArg::Confirmed, "seen"));
+        assert_eq!(
+            (review.verdict, review.note.as_str()),
+            (VerdictArg::Confirmed, "seen")
+        );
         assert!(parse(&format!("tillwatch alerts review {id}")).is_err());
         assert!(parse(&format!("tillwatch alerts review {id} --verdict guilty")).is_err());
         assert!(parse("tillwatch alerts review 12 --verdict confirmed").is_err());
@@ -245,12 +261,25 @@ mod tests {
 
     #[test]
     fn wrong_usage_exits_2_and_help_exits_0() {
-        for line in ["tillwatch nonsense", "tillwatch events --limit 0", "tillwatch alerts --pending --all", "tillwatch receipt"] {
+        for line in [
+            "tillwatch nonsense",
+            "tillwatch events --limit 0",
+            "tillwatch alerts --pending --all",
+            "tillwatch receipt",
+        ] {
             assert_eq!(parse(line).unwrap_err().exit_code(), 2, "{line}");
         }
-        for line in ["tillwatch --help", "tillwatch alerts review --help", "tillwatch store check --help"] {
+        for line in [
+            "tillwatch --help",
+            "tillwatch alerts review --help",
+            "tillwatch store check --help",
+        ] {
             let help = parse(line).unwrap_err();
-            assert_eq!((help.kind(), help.exit_code()), (ErrorKind::DisplayHelp, 0), "{line}");
+            assert_eq!(
+                (help.kind(), help.exit_code()),
+                (ErrorKind::DisplayHelp, 0),
+                "{line}"
+            );
         }
     }
 
@@ -259,12 +288,20 @@ mod tests {
         fn visit(command: &clap::Command) {
             assert!(command.get_about().is_some(), "{}", command.get_name());
             for argument in command.get_arguments() {
-                assert!(argument.get_help().is_some(), "{} {}", command.get_name(), argument.get_id());
+                assert!(
+                    argument.get_help().is_some(),
+                    "{} {}",
+                    command.get_name(),
+                    argument.get_id()
+                );
             }
             command.get_subcommands().for_each(visit);
         }
         visit(&Cli::command());
         let help = Cli::command().render_long_help().to_string();
-        assert!(help.contains("Examples:") && help.contains("Exit codes:"), "{help}");
+        assert!(
+            help.contains("Examples:") && help.contains("Exit codes:"),
+            "{help}"
+        );
     }
 }

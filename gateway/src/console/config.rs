@@ -15,7 +15,12 @@ pub(super) fn run(args: &ConfigCommand, options: &Options, out: Out<'_>) -> Resu
 /// `key = value`, with the origin behind it where it is asked for.
 fn render(rows: &[Row], origin: bool) -> String {
     let setting = |row: &Row| text::one_line(&format!("{} = {}", row.key, row.value));
-    let width = rows.iter().map(|row| setting(row).chars().count()).max().unwrap_or(0).min(60);
+    let width = rows
+        .iter()
+        .map(|row| setting(row).chars().count())
+        .max()
+        .unwrap_or(0)
+        .min(60);
     rows.iter()
         .map(|row| match origin {
             true => format!("{:<width$}  # {}\n", setting(row), row.origin),
@@ -31,9 +36,17 @@ mod tests {
 
     #[test]
     fn every_value_tells_where_it_comes_from() {
-        let row = |key: &str, value: &str, origin| Row { key: key.into(), value: value.into(), origin };
+        let row = |key: &str, value: &str, origin| Row {
+            key: key.into(),
+            value: value.into(),
+            origin,
+        };
         let rows = [
-            row("store_code", "\"S03\"", Origin::Environment("STORE_CODE".into())),
+            row(
+                "store_code",
+                "\"S03\"",
+                Origin::Environment("STORE_CODE".into()),
+            ),
             row("data", "\"/srv\"", Origin::Flag("--data")),
             row("currency", "\"EUR\"", Origin::Default),
         ];

@@ -57,13 +57,21 @@ impl Control {
     pub fn of_data(data: &Path) -> Self {
         let run = Path::new(RUN);
         let is_service = data == Path::new(SERVICE_DATA) && run.exists();
-        Self { path: if is_service { run.to_owned() } else { data.join("control.sock") } }
+        Self {
+            path: if is_service {
+                run.to_owned()
+            } else {
+                data.join("control.sock")
+            },
+        }
     }
 
     /// The gateway that listens there.
     #[must_use]
     pub fn at(path: &Path) -> Self {
-        Self { path: path.to_owned() }
+        Self {
+            path: path.to_owned(),
+        }
     }
 
     /// `GET`, and the JSON of the answer.
@@ -79,9 +87,16 @@ impl Control {
     ///
     /// # Errors
     /// [`ControlError`].
-    pub async fn post<T: DeserializeOwned>(&self, uri: &str, body: &serde_json::Value) -> Result<T, ControlError> {
+    pub async fn post<T: DeserializeOwned>(
+        &self,
+        uri: &str,
+        body: &serde_json::Value,
+    ) -> Result<T, ControlError> {
         let body = body.to_string();
-        let answer = async { self.whole(self.ask(Method::POST, uri, Some(body)).await?).await };
+        let answer = async {
+            self.whole(self.ask(Method::POST, uri, Some(body)).await?)
+                .await
+        };
         self.json(&self.in_time(answer).await?)
     }
 
@@ -90,32 +105,56 @@ impl Control {
     /// # Errors
     /// [`ControlError`].
     pub async fn stream(&self, uri: &str) -> Result<Incoming, ControlError> {
-        Ok(self.in_time(self.ask(Method::GET, uri, None)).await?.into_body())
+        Ok(self
+            .in_time(self.ask(Method::GET, uri, None))
+            .await?
+            .into_body())
     }
 
-    async fn in_time<T>(&self, answer: impl Future<Output = Result<T, ControlError>>) -> Result<T, ControlError> {
+    async fn in_time<T>(
+        &self,
+        answer: impl Future<Output = Result<T, ControlError>>,
+    ) -> Result<T, ControlError> {
         let limited = tokio::time::timeout(ANSWER_TIME, answer).await;
-        limited.unwrap_or_else(|_| Err(self.broken(format!("none within {} s", ANSWER_TIME.as_secs()))))
+        limited.unwrap_or_else(|_| {
+            Err(self.broken(format!("none within {} s", ANSWER_TIME.as_secs())))
+        })
     }
 
     /// Sends a request; an answer with an error status is a [`ControlError::Refused`].
-    async fn ask(&self, method: Method, uri: &str, body: Option<String>) -> Result<Response<Incoming>, ControlError> {
-        let socket = UnixStream::connect(&self.path).await.map_err(|why| match why.kind() {
-            io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => ControlError::Down(self.path.clone()),
-            io::ErrorKind::PermissionDenied => ControlError::Denied(self.path.clone()),
-            _ => self.broken(why),
-        })?;
-        let (mut sender, connection) =
-            http1::handshake(TokioIo::new(socket)).await.map_err(|why| self.broken(why))?;
+    async fn ask(
+        &self,
+        method: Method,
+        uri: &str,
+        body: Option<String>,
+    ) -> Result<Response<Incoming>, ControlError> {
+        let socket = UnixStream::connect(&self.path)
+            .await
+            .map_err(|why| match why.kind() {
+                io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => {
+                    ControlError::Down(self.path.clone())
+                }
+                io::ErrorKind::PermissionDenied => ControlError::Denied(self.path.clone()),
+                _ => self.broken(why),
+            })?;
+        let (mut sender, connection) = http1::handshake(TokioIo::new(socket))
+            .await
+            .map_err(|why| self.broken(why))?;
         // Ends by itself with the answer's last byte, or when the answer is dropped.
         tokio::spawn(connection);
-        let mut request = Request::builder().method(method).uri(uri).header(header::HOST, "localhost");
+        let mut request = Request::builder()
+            .method(method)
+            .uri(uri)
+            .header(header::HOST, "localhost");
         if body.is_some() {
             request = request.header(header::CONTENT_TYPE, "application/json");
         }
         let body = Full::new(Bytes::from(body.unwrap_or_default()));
         let request = request.body(body).map_err(|why| self.broken(why))?;
-        let response = sender.send_request(request).await.map_err(|why| self.broken(why))?;
+        let response = sender
+            .send_request(request)
+            .await
+            .map_err(|why| self.broken(why))?;
         let status = response.status();
         if status < StatusCode::BAD_REQUEST {
             return Ok(response);
@@ -128,7 +167,9 @@ impl Control {
     }
 
     async fn whole(&self, response: Response<Incoming>) -> Result<Bytes, ControlError> {
-        let body = Limited::new(response.into_body(), ANSWER_BYTES).collect().await;
+        let body = Limited::new(response.into_body(), ANSWER_BYTES)
+            .collect()
+            .await;
         Ok(body.map_err(|why| self.broken(why))?.to_bytes())
     }
 
@@ -137,6 +178,9 @@ impl Control {
     }
 
     fn broken(&self, why: impl ToString) -> ControlError {
-        ControlError::Broken { path: self.path.clone(), why: why.to_string() }
+        ControlError::Broken {
+            path: self.path.clone(),
+            why: why.to_string(),
+        }
     }
 }

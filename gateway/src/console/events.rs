@@ -38,16 +38,26 @@ pub(super) async fn run(args: &EventsArgs, gateway: &Gateway, out: Out<'_>) -> R
 }
 
 /// Until nobody reads on; the gateway may come and go.
-async fn follow(args: &EventsArgs, gateway: &Gateway, mut last: Option<u64>, out: Out<'_>) -> Result<(), Failure> {
+async fn follow(
+    args: &EventsArgs,
+    gateway: &Gateway,
+    mut last: Option<u64>,
+    out: Out<'_>,
+) -> Result<(), Failure> {
     let mut told = false;
     loop {
-        let uri = last.map_or_else(|| "/api/live".to_owned(), |last| format!("/api/live?after={last}"));
+        let uri = last.map_or_else(
+            || "/api/live".to_owned(),
+            |last| format!("/api/live?after={last}"),
+        );
         match gateway.control.stream(&uri).await {
             Ok(mut body) => {
                 told = false;
                 let mut reader = Reader::default();
                 while let Some(Ok(frame)) = body.frame().await {
-                    let Ok(bytes) = frame.into_data() else { continue };
+                    let Ok(bytes) = frame.into_data() else {
+                        continue;
+                    };
                     for message in reader.feed(&bytes) {
                         last = message.id.as_ref().and_then(|id| id.parse().ok()).or(last);
                         happened(&message, args.json, &gateway.zone, out)?;
@@ -68,10 +78,18 @@ async fn follow(args: &EventsArgs, gateway: &Gateway, mut last: Option<u64>, out
 fn happened(message: &Message, json: bool, zone: &TimeZone, out: Out<'_>) -> Result<(), Failure> {
     match message.event.as_str() {
         "lagged" => {
-            let lost = serde_json::from_str::<Value>(&message.data).ok().and_then(|data| data["lost"].as_u64());
-            super::complain(&format!("too slow for {} items; reading them from the log", lost.unwrap_or(0)));
+            let lost = serde_json::from_str::<Value>(&message.data)
+                .ok()
+                .and_then(|data| data["lost"].as_u64());
+            super::complain(&format!(
+                "too slow for {} items; reading them from the log",
+                lost.unwrap_or(0)
+            ));
         }
-        "gap" => super::complain(&format!("records that the log does not have any more: {}", message.data)),
+        "gap" => super::complain(&format!(
+            "records that the log does not have any more: {}",
+            message.data
+        )),
         _ => {
             if let Ok(item) = serde_json::from_str::<Value>(&message.data) {
                 show(&item, json, zone, out)?;
@@ -92,9 +110,16 @@ fn show(item: &Value, json: bool, zone: &TimeZone, out: Out<'_>) -> Result<(), F
 }
 
 fn line(shown: &Shown, zone: &TimeZone) -> String {
-    let mut line = format!("{}  {:<14} {}", text::local(&shown.at, zone), shown.kind, shown.text);
+    let mut line = format!(
+        "{}  {:<14} {}",
+        text::local(&shown.at, zone),
+        shown.kind,
+        shown.text
+    );
     // An alert says its own score.
-    if let (Some(score), Some(severity), true) = (shown.score, &shown.severity, shown.kind != "alert") {
+    if let (Some(score), Some(severity), true) =
+        (shown.score, &shown.severity, shown.kind != "alert")
+    {
         line.push_str(&format!("  [{score:.2} {severity}]"));
     }
     text::one_line(&line)
@@ -121,8 +146,16 @@ mod tests {
     #[test]
     fn what_was_missed_is_not_shown_as_an_event() {
         let mut out = Vec::new();
-        for (event, data) in [("lagged", "{\"lost\":3}"), ("gap", "{\"from\":1,\"to\":4}"), ("kick", "not JSON")] {
-            let message = Message { event: event.into(), data: data.into(), id: None };
+        for (event, data) in [
+            ("lagged", "{\"lost\":3}"),
+            ("gap", "{\"from\":1,\"to\":4}"),
+            ("kick", "not JSON"),
+        ] {
+            let message = Message {
+                event: event.into(),
+                data: data.into(),
+                id: None,
+            };
             happened(&message, false, &TimeZone::UTC, &mut out).unwrap();
         }
         assert!(out.is_empty());

@@ -16,8 +16,12 @@ use toml::Value;
 /// Where a register lost its configuration file.
 pub(super) fn given(options: &Options) -> Result<Given, Failure> {
     // A command starts nothing, so it matters only where the data is.
-    let options = start::Options { simulate_pos: false, ..start::Options::from(options) };
-    let (mode, file) = start::mode(&options, Path::new(CONFIG_DIR)).map_err(|why| Failure::Usage(why.to_string()))?;
+    let options = start::Options {
+        simulate_pos: false,
+        ..start::Options::from(options)
+    };
+    let (mode, file) = start::mode(&options, Path::new(CONFIG_DIR))
+        .map_err(|why| Failure::Usage(why.to_string()))?;
     let uid = nix::unistd::geteuid().as_raw();
     let chosen = match mode {
         Mode::Demo => demo_data(&std::env::temp_dir(), uid),
@@ -30,13 +34,21 @@ pub(super) fn given(options: &Options) -> Result<Given, Failure> {
 /// The data of this user's newest demo with a control socket.
 fn demo_data(temporary: &Path, uid: u32) -> Option<PathBuf> {
     let folders = fs::read_dir(temporary).ok()?.flatten();
-    let demos = folders.filter(|folder| folder.file_name().to_string_lossy().starts_with("tillwatch-demo-"));
+    let demos = folders.filter(|folder| {
+        folder
+            .file_name()
+            .to_string_lossy()
+            .starts_with("tillwatch-demo-")
+    });
     demos
         .filter_map(|folder| {
             let data = folder.path().join("data");
             // Anybody may make a folder there; only our own is believed.
-            let ours = fs::symlink_metadata(folder.path()).is_ok_and(|meta| meta.is_dir() && meta.uid() == uid);
-            let socket = fs::metadata(data.join("control.sock")).ok().filter(|_| ours)?;
+            let ours = fs::symlink_metadata(folder.path())
+                .is_ok_and(|meta| meta.is_dir() && meta.uid() == uid);
+            let socket = fs::metadata(data.join("control.sock"))
+                .ok()
+                .filter(|_| ours)?;
             Some((socket.mtime(), data))
         })
         .max()
@@ -54,9 +66,17 @@ mod tests {
         assert_eq!(demo_data(folder.path(), uid), None);
         let data = folder.path().join("tillwatch-demo-7/data");
         fs::create_dir_all(&data).unwrap();
-        assert_eq!(demo_data(folder.path(), uid), None, "without a socket nobody runs");
+        assert_eq!(
+            demo_data(folder.path(), uid),
+            None,
+            "without a socket nobody runs"
+        );
         fs::write(data.join("control.sock"), b"").unwrap();
         assert_eq!(demo_data(folder.path(), uid), Some(data));
-        assert_eq!(demo_data(folder.path(), uid + 1), None, "somebody else's is not believed");
+        assert_eq!(
+            demo_data(folder.path(), uid + 1),
+            None,
+            "somebody else's is not believed"
+        );
     }
 }

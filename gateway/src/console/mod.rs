@@ -66,7 +66,9 @@ impl From<ConfigError> for Failure {
 impl From<ControlError> for Failure {
     fn from(why: ControlError) -> Self {
         match why {
-            ControlError::Down(_) => Self::Failed(format!("{why}; start it, or name its --data or --config")),
+            ControlError::Down(_) => {
+                Self::Failed(format!("{why}; start it, or name its --data or --config"))
+            }
             why => Self::Failed(why.to_string()),
         }
     }
@@ -133,9 +135,16 @@ struct Gateway {
 impl Gateway {
     fn of(options: &Options) -> Result<Self, Failure> {
         let layers = Layers::load(&find::given(options)?)?;
-        let zone = layers.config().zone().map_err(|why| Failure::Usage(why.to_string()))?;
+        let zone = layers
+            .config()
+            .zone()
+            .map_err(|why| Failure::Usage(why.to_string()))?;
         let control = Control::of_data(&layers.config().data);
-        Ok(Self { layers, control, zone })
+        Ok(Self {
+            layers,
+            control,
+            zone,
+        })
     }
 
     fn data(&self) -> &std::path::Path {

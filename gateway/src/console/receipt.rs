@@ -36,19 +36,28 @@ pub(super) fn run(args: &ReceiptArgs, options: &Options, out: Out<'_>) -> Result
             out.write_all(block(one, reading.minor_digits).as_bytes())?;
         }
     }
-    let documents = seen.iter().filter(|one| matches!(one, Seen::Document(_))).count();
+    let documents = seen
+        .iter()
+        .filter(|one| matches!(one, Seen::Document(_)))
+        .count();
     if documents == 0 {
         let path = args.file.display();
-        return Err(Failure::Failed(format!("{path} has {} bytes and no printed document in them", bytes.len())));
+        return Err(Failure::Failed(format!(
+            "{path} has {} bytes and no printed document in them",
+            bytes.len()
+        )));
     }
     Ok(())
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, Failure> {
-    let failed = |why: &dyn std::fmt::Display| Failure::Failed(format!("{}: {why}", path.display()));
+    let failed =
+        |why: &dyn std::fmt::Display| Failure::Failed(format!("{}: {why}", path.display()));
     let mut bytes = Vec::new();
     let file = std::fs::File::open(path).map_err(|why| failed(&why))?;
-    file.take(MOST_BYTES + 1).read_to_end(&mut bytes).map_err(|why| failed(&why))?;
+    file.take(MOST_BYTES + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|why| failed(&why))?;
     if bytes.len() as u64 > MOST_BYTES {
         return Err(failed(&format!("is larger than {MOST_BYTES} bytes")));
     }
@@ -63,7 +72,10 @@ fn parse(bytes: &[u8], reading: Reading) -> Vec<Seen> {
         FramerEvent::Kick(TimedKick { kick, .. }) => seen.push(Seen::Kick(kick)),
         FramerEvent::DisplayText { text, .. } => seen.push(Seen::Display(text)),
         FramerEvent::Document(document) => {
-            seen.push(Seen::Document(Box::new(transaction::receipt(&document, reading.minor_digits))));
+            seen.push(Seen::Document(Box::new(transaction::receipt(
+                &document,
+                reading.minor_digits,
+            ))));
         }
     };
     let mut tap = ReceiptTap::new(reading.parser, reading.framer);
@@ -90,15 +102,30 @@ fn as_json(seen: &Seen) -> serde_json::Value {
 }
 
 fn word(value: impl serde::Serialize) -> String {
-    serde_json::to_value(value).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
+    serde_json::to_value(value)
+        .ok()
+        .and_then(|value| value.as_str().map(str::to_owned))
+        .unwrap_or_default()
 }
 
 fn block(seen: &Seen, minor_digits: u8) -> String {
     let receipt = match seen {
         Seen::Kick(kick) => {
-            let how = if kick.real_time { "at once" } else { "in print order" };
-            let doubt = if kick.confirmed { "" } else { ", inside a payload: perhaps chance" };
-            return format!("kick: pin {}, {} ms, {how}{doubt}\n", pin(*kick), kick.on_ms);
+            let how = if kick.real_time {
+                "at once"
+            } else {
+                "in print order"
+            };
+            let doubt = if kick.confirmed {
+                ""
+            } else {
+                ", inside a payload: perhaps chance"
+            };
+            return format!(
+                "kick: pin {}, {} ms, {how}{doubt}\n",
+                pin(*kick),
+                kick.on_ms
+            );
         }
         Seen::Display(shown) => return format!("display: {}\n", text::one_line(shown)),
         Seen::Document(receipt) => receipt,
@@ -125,11 +152,18 @@ fn block(seen: &Seen, minor_digits: u8) -> String {
         }
         out.push('\n');
     }
-    let damaged = if receipt.damaged { ", DAMAGED: bytes are missing" } else { "" };
+    let damaged = if receipt.damaged {
+        ", DAMAGED: bytes are missing"
+    } else {
+        ""
+    };
     let _ = writeln!(
         out,
         "end: {}; {} kicks, {} images, {} bytes{damaged}",
-        word(receipt.end), receipt.kicks, receipt.images, receipt.bytes
+        word(receipt.end),
+        receipt.kicks,
+        receipt.images,
+        receipt.bytes
     );
     out
 }
@@ -143,8 +177,14 @@ mod tests {
     fn a_capture_shows_lines_kicks_and_the_cut() {
         let capture = b"\x1b@\x1bp\x00\x19\xfaCorner Shop\nTOTAL   11.52\nCASH    20.00\n\x1dV\x00";
         let reading = Reading::of(&Config::default());
-        let text: String = parse(capture, reading).iter().map(|seen| block(seen, 2)).collect();
-        assert!(text.starts_with("kick: pin 2, 50 ms, in print order\n"), "{text}");
+        let text: String = parse(capture, reading)
+            .iter()
+            .map(|seen| block(seen, 2))
+            .collect();
+        assert!(
+            text.starts_with("kick: pin 2, 50 ms, in print order\n"),
+            "{text}"
+        );
         assert!(text.contains("  | Corner Shop\n"), "{text}");
         assert!(text.contains(", total 11.52\n"), "{text}");
         assert!(text.contains("end: cut; 1 kicks, 0 images, "), "{text}");

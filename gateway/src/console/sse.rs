@@ -35,7 +35,8 @@ impl Reader {
                 continue;
             }
             let line = std::mem::take(&mut self.line);
-            let line = String::from_utf8_lossy(line.strip_suffix(b"\r").unwrap_or(&line)).into_owned();
+            let line =
+                String::from_utf8_lossy(line.strip_suffix(b"\r").unwrap_or(&line)).into_owned();
             if line.is_empty() {
                 let mut message = std::mem::take(&mut self.message);
                 if std::mem::take(&mut self.has_data) {
@@ -75,7 +76,11 @@ mod tests {
     const FEED: &str = ": nothing new\n\nid: 7\nevent: kick\nretry: 3000\ndata: {\"a\":1}\r\n\nevent: gap\ndata: x\ndata: y\n\nevent: half";
 
     fn message(event: &str, data: &str) -> Message {
-        Message { event: event.into(), data: data.into(), id: Some("7".into()) }
+        Message {
+            event: event.into(),
+            data: data.into(),
+            id: Some("7".into()),
+        }
     }
 
     proptest! {

@@ -38,7 +38,9 @@ pub fn write(data: &Path, shared: &Shared) -> io::Result<()> {
 fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let named = |why: io::Error| io::Error::new(why.kind(), format!("{}: {why}", path.display()));
     let beside = path.with_extension("json.new");
-    fs::write(&beside, bytes).and_then(|()| fs::rename(&beside, path)).map_err(named)
+    fs::write(&beside, bytes)
+        .and_then(|()| fs::rename(&beside, path))
+        .map_err(named)
 }
 
 /// The last state, `None` when there never was one.
@@ -54,7 +56,10 @@ pub fn read(data: &Path) -> io::Result<Option<Status>> {
         Err(why) => return Err(io::Error::new(why.kind(), named(&why))),
     };
     if size > MOST_BYTES {
-        return Err(io::Error::new(io::ErrorKind::InvalidData, named(&"is too large to be the last state")));
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            named(&"is too large to be the last state"),
+        ));
     }
     let bytes = fs::read(&path).map_err(|why| io::Error::new(why.kind(), named(&why)))?;
     serde_json::from_slice(&bytes)

@@ -20,11 +20,18 @@ pub(super) async fn run(args: &StatusArgs, gateway: &Gateway, out: Out<'_>) -> R
     Ok(())
 }
 
-fn down(args: &StatusArgs, gateway: &Gateway, why: &ControlError, out: Out<'_>) -> Result<(), Failure> {
+fn down(
+    args: &StatusArgs,
+    gateway: &Gateway,
+    why: &ControlError,
+    out: Out<'_>,
+) -> Result<(), Failure> {
     let last = match state_file::read(gateway.data()) {
         Ok(last) => last,
         Err(unreadable) => {
-            super::complain(&format!("{why}; the last state cannot be read either: {unreadable}"));
+            super::complain(&format!(
+                "{why}; the last state cannot be read either: {unreadable}"
+            ));
             return Err(Failure::Told);
         }
     };
@@ -55,7 +62,11 @@ fn with_running(status: &Status, running: bool) -> Value {
 fn render_down(last: &Status, now_us: i64, zone: &TimeZone) -> String {
     let mut out = format!("NOT RUNNING since {}", text::local(&last.at, zone));
     if let Ok(at) = last.at.parse::<Timestamp>() {
-        let seconds = now_us.saturating_sub(at.as_microsecond()).max(0).unsigned_abs() / 1_000_000;
+        let seconds = now_us
+            .saturating_sub(at.as_microsecond())
+            .max(0)
+            .unsigned_abs()
+            / 1_000_000;
         let _ = write!(out, " ({} ago)", text::duration(seconds));
     }
     out.push_str("\nWhat it wrote last:\n\n");
@@ -69,33 +80,91 @@ fn render(status: &Status, zone: &TimeZone) -> String {
     let mut row = |label: &str, value: String| {
         let _ = writeln!(out, "{label:<12} {}", text::one_line(&value));
     };
-    let demo = if status.demo { ", DEMO: everything is simulated" } else { "" };
-    row("Register", format!("{} / {}{demo}", status.store_code, status.register_id));
+    let demo = if status.demo {
+        ", DEMO: everything is simulated"
+    } else {
+        ""
+    };
+    row(
+        "Register",
+        format!("{} / {}{demo}", status.store_code, status.register_id),
+    );
     let up = text::duration(status.uptime_s);
-    row("Version", format!("{}, pid {}, up {up}", status.version, status.pid));
-    let unsynced = if status.clock == "synced" { "" } else { ", NOT synchronised" };
-    row("Clock", format!("{}{unsynced}, boot {}", text::local(&status.at, zone), status.boot));
-    row("Ready", if status.ready { "yes".into() } else { "NO".into() });
+    row(
+        "Version",
+        format!("{}, pid {}, up {up}", status.version, status.pid),
+    );
+    let unsynced = if status.clock == "synced" {
+        ""
+    } else {
+        ", NOT synchronised"
+    };
+    row(
+        "Clock",
+        format!(
+            "{}{unsynced}, boot {}",
+            text::local(&status.at, zone),
+            status.boot
+        ),
+    );
+    row(
+        "Ready",
+        if status.ready {
+            "yes".into()
+        } else {
+            "NO".into()
+        },
+    );
     let counts = (status.pos_events, status.alerts);
-    row("Counted", format!("{} POS events, {} alerts since the start", counts.0, counts.1));
+    row(
+        "Counted",
+        format!(
+            "{} POS events, {} alerts since the start",
+            counts.0, counts.1
+        ),
+    );
     let outbox = &status.outbox;
     let oldest = match outbox.depth {
         0 => String::new(),
         _ => format!(", the oldest {} old", text::duration(outbox.oldest_s)),
     };
-    let trimmed = if outbox.trimmed > 0 { format!(", {} given up", outbox.trimmed) } else { String::new() };
-    row("Outbox", format!("{} not acknowledged{oldest}{trimmed}", outbox.depth));
+    let trimmed = if outbox.trimmed > 0 {
+        format!(", {} given up", outbox.trimmed)
+    } else {
+        String::new()
+    };
+    row(
+        "Outbox",
+        format!("{} not acknowledged{oldest}{trimmed}", outbox.depth),
+    );
     let log = &status.log;
     let state = match &log.why {
         Some(why) => format!("NOT WRITABLE: {why}"),
         None => "writable".into(),
     };
-    row("Log", format!("{state}, {} of {}, records to {}", text::bytes(log.bytes), text::bytes(log.budget_bytes), log.durable_seq));
+    row(
+        "Log",
+        format!(
+            "{state}, {} of {}, records to {}",
+            text::bytes(log.bytes),
+            text::bytes(log.budget_bytes),
+            log.durable_seq
+        ),
+    );
     if log.suspect_segments + log.damaged_ranges > 0 {
-        row("", format!("{} suspect segments, {} damaged ranges: check the disk", log.suspect_segments, log.damaged_ranges));
+        row(
+            "",
+            format!(
+                "{} suspect segments, {} damaged ranges: check the disk",
+                log.suspect_segments, log.damaged_ranges
+            ),
+        );
     }
     if status.quarantine.total > 0 {
-        row("Quarantine", format!("{} inputs could not be used", status.quarantine.total));
+        row(
+            "Quarantine",
+            format!("{} inputs could not be used", status.quarantine.total),
+        );
     }
     out.push('\n');
     for (name, part) in &status.parts {
@@ -148,13 +217,21 @@ pub(super) mod tests {
             parts: BTreeMap::from([
                 ("drawer".into(), part("up", "GPIO17", None)),
                 ("kick".into(), part("absent", "", None)),
-                ("printer".into(), part("down", "/dev/ttyUSB0", Some("the port is gone; plug it in"))),
+                (
+                    "printer".into(),
+                    part("down", "/dev/ttyUSB0", Some("the port is gone; plug it in")),
+                ),
             ]),
             pos_events: 42,
             alerts: 3,
             frames: 0,
             frames_dropped: 0,
-            outbox: OutboxStatus { depth: 5, lanes: BTreeMap::from([("urgent".into(), 5)]), oldest_s: 90, trimmed: 0 },
+            outbox: OutboxStatus {
+                depth: 5,
+                lanes: BTreeMap::from([("urgent".into(), 5)]),
+                oldest_s: 90,
+                trimmed: 0,
+            },
             log: LogStatus {
                 id: "e".into(),
                 writable: true,
@@ -171,7 +248,10 @@ pub(super) mod tests {
                 index_lag: 0,
                 index_rebuilds: 0,
             },
-            quarantine: QuarantineStatus { total: 1, evicted: 0 },
+            quarantine: QuarantineStatus {
+                total: 1,
+                evicted: 0,
+            },
         }
     }
 
@@ -196,9 +276,15 @@ printer      down     the port is gone; plug it in (since 2025-10-04 06:00:00)
 
     #[test]
     fn a_gateway_that_is_down_says_since_when() {
-        let now_us = "2025-10-04T16:34:15Z".parse::<Timestamp>().unwrap().as_microsecond();
+        let now_us = "2025-10-04T16:34:15Z"
+            .parse::<Timestamp>()
+            .unwrap()
+            .as_microsecond();
         let text = render_down(&status(), now_us, &TimeZone::UTC);
-        assert!(text.starts_with("NOT RUNNING since 2025-10-04 14:34:15 (2 h 0 min ago)\n"), "{text}");
+        assert!(
+            text.starts_with("NOT RUNNING since 2025-10-04 14:34:15 (2 h 0 min ago)\n"),
+            "{text}"
+        );
         assert_eq!(with_running(&status(), false)["running"], json!(false));
     }
 

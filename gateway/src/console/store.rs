@@ -32,7 +32,10 @@ pub(super) async fn check(gateway: &Gateway, out: Out<'_>) -> Result<(), Failure
         Err(ControlError::Down(_)) => {
             let data = gateway.data().to_owned();
             let report = tokio::task::spawn_blocking(move || inspect(&data)).await;
-            stopped(&report.map_err(|why| Failure::Failed(why.to_string()))??, out)
+            stopped(
+                &report.map_err(|why| Failure::Failed(why.to_string()))??,
+                out,
+            )
         }
         Err(why) => Err(why.into()),
     }
@@ -41,22 +44,51 @@ pub(super) async fn check(gateway: &Gateway, out: Out<'_>) -> Result<(), Failure
 /// The running gateway has read its log when it started, and checks whatever it reads.
 fn running(status: &Status, out: Out<'_>) -> Result<(), Failure> {
     let log = &status.log;
-    writeln!(out, "the gateway is running (pid {}); this is what it knows of its log:", status.pid)?;
+    writeln!(
+        out,
+        "the gateway is running (pid {}); this is what it knows of its log:",
+        status.pid
+    )?;
     writeln!(out, "  records   {} to {}", log.first_seq, log.durable_seq)?;
-    writeln!(out, "  size      {} of {}", text::bytes(log.bytes), text::bytes(log.budget_bytes))?;
-    writeln!(out, "  damaged   {} ranges, {} suspect segments", log.damaged_ranges, log.suspect_segments)?;
-    writeln!(out, "  index     {} records behind, rebuilt {} times", log.index_lag, log.index_rebuilds)?;
+    writeln!(
+        out,
+        "  size      {} of {}",
+        text::bytes(log.bytes),
+        text::bytes(log.budget_bytes)
+    )?;
+    writeln!(
+        out,
+        "  damaged   {} ranges, {} suspect segments",
+        log.damaged_ranges, log.suspect_segments
+    )?;
+    writeln!(
+        out,
+        "  index     {} records behind, rebuilt {} times",
+        log.index_lag, log.index_rebuilds
+    )?;
     if let Some(why) = &log.why {
         writeln!(out, "  NOT WRITABLE: {}", text::one_line(why))?;
     }
     writeln!(out, "stop it to have every record read")?;
-    if log.damaged_ranges > 0 || !log.writable { Err(Failure::Told) } else { Ok(()) }
+    if log.damaged_ranges > 0 || !log.writable {
+        Err(Failure::Told)
+    } else {
+        Ok(())
+    }
 }
 
 fn stopped(report: &Report, out: Out<'_>) -> Result<(), Failure> {
-    writeln!(out, "records   {}, {} to {}", report.records, report.first, report.last)?;
+    writeln!(
+        out,
+        "records   {}, {} to {}",
+        report.records, report.first, report.last
+    )?;
     if report.torn > 0 {
-        writeln!(out, "torn      {} unfinished at the end, never acknowledged; the next start cuts them off", report.torn)?;
+        writeln!(
+            out,
+            "torn      {} unfinished at the end, never acknowledged; the next start cuts them off",
+            report.torn
+        )?;
     }
     for damage in &report.damages {
         writeln!(out, "DAMAGED   {}", text::one_line(damage))?;
@@ -65,18 +97,29 @@ fn stopped(report: &Report, out: Out<'_>) -> Result<(), Failure> {
         writeln!(out, "the log is whole")?;
         return Ok(());
     }
-    writeln!(out, "the next start sets the damaged parts aside and goes on without them")?;
+    writeln!(
+        out,
+        "the next start sets the damaged parts aside and goes on without them"
+    )?;
     Err(Failure::Told)
 }
 
 fn inspect(data: &Path) -> Result<Report, Failure> {
     let log = data.join(FOLDER);
     if !log.is_dir() {
-        return Err(Failure::Failed(format!("{} has no log; name the data directory with --data", data.display())));
+        return Err(Failure::Failed(format!(
+            "{} has no log; name the data directory with --data",
+            data.display()
+        )));
     }
     let copy = Copy::make(data)?;
-    let options = StoreOptions { index: IndexKind::Memory, ballast_bytes: 0, ..StoreOptions::default() };
-    let (store, opened) = Store::open(&copy.0, options).map_err(|why| Failure::Failed(why.to_string()))?;
+    let options = StoreOptions {
+        index: IndexKind::Memory,
+        ballast_bytes: 0,
+        ..StoreOptions::default()
+    };
+    let (store, opened) =
+        Store::open(&copy.0, options).map_err(|why| Failure::Failed(why.to_string()))?;
     let report = read(&store, &opened);
     store.close();
     report.map_err(|why| Failure::Failed(why.to_string()))
@@ -86,7 +129,16 @@ fn inspect(data: &Path) -> Result<Report, Failure> {
 fn read(store: &Store, opened: &Opened) -> Result<Report, StoreError> {
     let mut report = Report {
         torn: opened.torn_records,
-        damages: opened.damages.iter().map(|d| format!("records {} to {}: segment {}, {} bytes from byte {}", d.from, d.to, d.segment, d.bytes, d.offset)).collect(),
+        damages: opened
+            .damages
+            .iter()
+            .map(|d| {
+                format!(
+                    "records {} to {}: segment {}, {} bytes from byte {}",
+                    d.from, d.to, d.segment, d.bytes, d.offset
+                )
+            })
+            .collect(),
         ..Report::default()
     };
     for row in store.scan(store.first_seq())? {
@@ -110,18 +162,28 @@ struct Copy(PathBuf);
 
 impl Copy {
     fn make(data: &Path) -> Result<Self, Failure> {
-        let target = std::env::temp_dir().join(format!("tillwatch-store-check-{}", std::process::id()));
-        let failed = |path: &Path, why: &dyn std::fmt::Display| Failure::Failed(format!("copying {}: {why}", path.display()));
-        // Fails where somebody else has put something by that name.
+        let name = format!("tillwatch-store-check-{}", uuid::Uuid::new_v4());
+        let target = std::env::temp_dir().join(name);
+        let failed = |path: &Path, why: &dyn std::fmt::Display| {
+            Failure::Failed(format!("copying {}: {why}", path.display()))
+        };
         fs::create_dir(&target).map_err(|why| failed(&target, &why))?;
         let copy = Self(target.clone());
-        let mut files: Vec<PathBuf> = FILES.iter().map(PathBuf::from).filter(|name| data.join(name).exists()).collect();
+        let mut files: Vec<PathBuf> = FILES
+            .iter()
+            .map(PathBuf::from)
+            .filter(|name| data.join(name).exists())
+            .collect();
         let log = data.join(FOLDER);
         for entry in fs::read_dir(&log).map_err(|why| failed(&log, &why))? {
             let entry = entry.map_err(|why| failed(&log, &why))?;
             files.push(Path::new(FOLDER).join(entry.file_name()));
         }
-        let needed: u64 = files.iter().filter_map(|name| fs::metadata(data.join(name)).ok()).map(|meta| meta.len()).sum();
+        let needed: u64 = files
+            .iter()
+            .filter_map(|name| fs::metadata(data.join(name)).ok())
+            .map(|meta| meta.len())
+            .sum();
         let free = statvfs(&target).map_err(|why| failed(&target, &why))?;
         // Both are `u32` on some 32-bit boards.
         #[allow(clippy::unnecessary_cast)]
@@ -129,12 +191,15 @@ impl Copy {
         if free < needed {
             return Err(Failure::Failed(format!(
                 "{} has {} free and the log's copy takes {}; set TMPDIR to a folder with more room",
-                target.display(), text::bytes(free), text::bytes(needed)
+                target.display(),
+                text::bytes(free),
+                text::bytes(needed)
             )));
         }
         fs::create_dir(target.join(FOLDER)).map_err(|why| failed(&target, &why))?;
         for name in files {
-            fs::copy(data.join(&name), target.join(&name)).map_err(|why| failed(&data.join(&name), &why))?;
+            fs::copy(data.join(&name), target.join(&name))
+                .map_err(|why| failed(&data.join(&name), &why))?;
         }
         Ok(copy)
     }
@@ -144,5 +209,101 @@ impl Drop for Copy {
     fn drop(&mut self) {
         // What cannot be removed from a temporary directory goes with the next boot.
         let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tillwatch_protocol::{Clock, Event, EventBody, Record, Stamp};
+    use tillwatch_store::Urgency;
+
+    /// A closed store with some kicks, and the segment they are in.
+    fn kicks(data: &Path, count: usize) -> PathBuf {
+        let (store, _) = Store::open(data, StoreOptions::small()).unwrap();
+        let stamp = Stamp {
+            boot: 1,
+            monotonic_ns: 0,
+            utc_us: 0,
+            clock: Clock::Synced,
+        };
+        let kick = Record::Event(Event {
+            seq: Seq(0),
+            stamp,
+            body: EventBody::Kick,
+        });
+        let durable = store.durable();
+        for _ in 0..count {
+            let seq = store
+                .append(std::slice::from_ref(&kick), Urgency::Now)
+                .unwrap()
+                .last;
+            // A write of its own for each: damage in the very last write is a torn tail.
+            while *durable.borrow() < seq {
+                std::thread::yield_now();
+            }
+        }
+        store.close();
+        // One segment is written to, another one is prepared.
+        let segments = fs::read_dir(data.join(FOLDER)).unwrap();
+        let mut segments = segments.map(|entry| entry.unwrap().path());
+        segments
+            .find(|path| !written(&fs::read(path).unwrap()).is_empty())
+            .unwrap()
+    }
+
+    /// Places of the bytes behind a segment's header that are no padding.
+    fn written(segment: &[u8]) -> Vec<usize> {
+        (4_096..segment.len())
+            .filter(|at| segment[*at] != 0)
+            .collect()
+    }
+
+    fn said(report: &Report) -> (bool, String) {
+        let mut out = Vec::new();
+        let whole = stopped(report, &mut out).is_ok();
+        (whole, String::from_utf8(out).unwrap())
+    }
+
+    #[test]
+    fn a_whole_log_is_read_to_its_end_and_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let segment = kicks(folder.path(), 50);
+        let before = fs::read(&segment).unwrap();
+        let report = inspect(folder.path()).unwrap();
+        assert_eq!(
+            (report.records, report.first, report.last, report.torn),
+            (50, 1, 50, 0)
+        );
+        assert_eq!(
+            said(&report),
+            (true, "records   50, 1 to 50\nthe log is whole\n".into())
+        );
+        assert_eq!(fs::read(&segment).unwrap(), before);
+    }
+
+    #[test]
+    fn a_damaged_middle_is_told_and_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let segment = kicks(folder.path(), 50);
+        let mut bytes = fs::read(&segment).unwrap();
+        let places = written(&bytes);
+        bytes[places[places.len() / 2]] ^= 0xff;
+        fs::write(&segment, &bytes).unwrap();
+        let report = inspect(folder.path()).unwrap();
+        assert!(
+            !report.damages.is_empty() && report.last == 50,
+            "{report:?}"
+        );
+        let (whole, text) = said(&report);
+        assert!(!whole && text.contains("DAMAGED   records "), "{text}");
+        assert_eq!(fs::read(&segment).unwrap(), bytes);
+    }
+
+    #[test]
+    fn a_folder_without_a_log_is_not_made_one() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(matches!(inspect(folder.path()), Err(Failure::Failed(_))));
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
     }
 }

@@ -7,7 +7,9 @@ use jiff::tz::TimeZone;
 /// on: control characters show as `·`.
 #[must_use]
 pub fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() && c != '\n' { '·' } else { c }).collect()
+    text.chars()
+        .map(|c| if c.is_control() && c != '\n' { '·' } else { c })
+        .collect()
 }
 
 /// The same on one line.
@@ -20,7 +22,10 @@ pub fn one_line(text: &str) -> String {
 #[must_use]
 pub fn local(at: &str, zone: &TimeZone) -> String {
     match at.parse::<Timestamp>() {
-        Ok(at) => zone.to_datetime(at).strftime("%Y-%m-%d %H:%M:%S").to_string(),
+        Ok(at) => zone
+            .to_datetime(at)
+            .strftime("%Y-%m-%d %H:%M:%S")
+            .to_string(),
         Err(_) => one_line(at),
     }
 }
@@ -49,7 +54,11 @@ pub fn bytes(bytes: u64) -> String {
         tenths /= 1_024;
         unit = next;
     }
-    if unit == "B" { format!("{bytes} B") } else { format!("{}.{} {unit}", tenths / 10, tenths % 10) }
+    if unit == "B" {
+        format!("{bytes} B")
+    } else {
+        format!("{}.{} {unit}", tenths / 10, tenths % 10)
+    }
 }
 
 #[cfg(test)]
@@ -58,14 +67,20 @@ mod tests {
 
     #[test]
     fn a_receipt_cannot_take_over_the_terminal() {
-        assert_eq!(printable("total\u{1b}[2J 5\u{9b}31m\u{7}"), "total·[2J 5·31m·");
+        assert_eq!(
+            printable("total\u{1b}[2J 5\u{9b}31m\u{7}"),
+            "total·[2J 5·31m·"
+        );
         assert_eq!(one_line("a\nb\r"), "a b·");
     }
 
     #[test]
     fn times_and_sizes_read_as_people_say_them() {
         let berlin = TimeZone::get("Europe/Berlin").unwrap();
-        assert_eq!(local("2025-10-04T14:34:15.250000Z", &berlin), "2025-10-04 16:34:15");
+        assert_eq!(
+            local("2025-10-04T14:34:15.250000Z", &berlin),
+            "2025-10-04 16:34:15"
+        );
         assert_eq!(local("yesterday", &berlin), "yesterday");
         let said: Vec<_> = [42, 300, 12_000, 187_200].map(duration).into();
         assert_eq!(said, ["42 s", "5 min", "3 h 20 min", "2 d 4 h"]);

@@ -54,18 +54,28 @@ pub struct HostNames(Arc<[String]>);
 impl HostNames {
     /// `localhost`, addresses of loopback, and these (without port, any case).
     pub fn new<I: IntoIterator<Item = S>, S: AsRef<str>>(others: I) -> Self {
-        Self(others.into_iter().map(|name| name.as_ref().to_ascii_lowercase()).collect())
+        Self(
+            others
+                .into_iter()
+                .map(|name| name.as_ref().to_ascii_lowercase())
+                .collect(),
+        )
     }
 
     /// Whether a `Host` header's value (with or without port) is one of them.
     #[must_use]
     pub fn contain(&self, host: &str) -> bool {
-        let Ok(authority) = host.parse::<Authority>() else { return false };
+        let Ok(authority) = host.parse::<Authority>() else {
+            return false;
+        };
         if authority.as_str().contains('@') {
             return false;
         }
         let name = authority.host().to_ascii_lowercase();
-        let address = name.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+        let address = name
+            .trim_start_matches('[')
+            .trim_end_matches(']')
+            .parse::<IpAddr>();
         name == "localhost" || address.is_ok_and(|ip| ip.is_loopback()) || self.0.contains(&name)
     }
 }
@@ -109,13 +119,21 @@ impl Token {
     pub fn from_file(path: &Path) -> Result<Self, TokenError> {
         let read = || {
             let mut text = String::new();
-            std::fs::File::open(path)?.take(TOKEN_FILE_BYTES).read_to_string(&mut text)?;
+            std::fs::File::open(path)?
+                .take(TOKEN_FILE_BYTES)
+                .read_to_string(&mut text)?;
             Ok(text)
         };
-        let text = read().map_err(|why| TokenError::Read { path: path.to_owned(), why })?;
+        let text = read().map_err(|why| TokenError::Read {
+            path: path.to_owned(),
+            why,
+        })?;
         let token = text.trim();
         if token.len() < TOKEN_MIN {
-            return Err(TokenError::Short { path: path.to_owned(), length: token.len() });
+            return Err(TokenError::Short {
+                path: path.to_owned(),
+                length: token.len(),
+            });
         }
         Ok(Self::new(token))
     }
@@ -135,7 +153,11 @@ impl fmt::Debug for Token {
 }
 
 /// The check in front of every route, known or not.
-pub(super) async fn check(State(access): State<Access>, mut request: Request, next: Next) -> Response {
+pub(super) async fn check(
+    State(access): State<Access>,
+    mut request: Request,
+    next: Next,
+) -> Response {
     match allow(&access, &request) {
         Ok(caller) => {
             request.extensions_mut().insert(caller);
@@ -146,7 +168,10 @@ pub(super) async fn check(State(access): State<Access>, mut request: Request, ne
 }
 
 fn allow(access: &Access, request: &Request) -> Result<Caller, Problem> {
-    let changes = !matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
+    let changes = !matches!(
+        *request.method(),
+        Method::GET | Method::HEAD | Method::OPTIONS
+    );
     match access {
         Access::Page(names) => {
             check_host(names, request)?;
@@ -189,12 +214,16 @@ fn text(headers: &HeaderMap, name: header::HeaderName) -> Option<&str> {
 }
 
 fn check_host(names: &HostNames, request: &Request) -> Result<(), Problem> {
-    let host = text(request.headers(), header::HOST).or_else(|| request.uri().authority().map(Authority::as_str));
+    let host = text(request.headers(), header::HOST)
+        .or_else(|| request.uri().authority().map(Authority::as_str));
     match host {
         Some(host) if names.contain(host) => Ok(()),
         host => Err(Problem::forbidden(
             "host",
-            format!("{} is not a name of this machine; use localhost or 127.0.0.1", host.unwrap_or("an empty Host")),
+            format!(
+                "{} is not a name of this machine; use localhost or 127.0.0.1",
+                host.unwrap_or("an empty Host")
+            ),
         )),
     }
 }
@@ -202,16 +231,25 @@ fn check_host(names: &HostNames, request: &Request) -> Result<(), Problem> {
 /// A page that changes something must be ours. Programs send no `Origin`.
 fn check_origin(headers: &HeaderMap) -> Result<(), Problem> {
     let refused = |origin: &str| {
-        Problem::forbidden("origin", format!("a page of `{origin}` may not change anything here"))
+        Problem::forbidden(
+            "origin",
+            format!("a page of `{origin}` may not change anything here"),
+        )
     };
     if let Some(site) = headers.get("sec-fetch-site")
         && site != "same-origin"
         && site != "none"
     {
-        return Err(refused(text(headers, header::ORIGIN).unwrap_or("another site")));
+        return Err(refused(
+            text(headers, header::ORIGIN).unwrap_or("another site"),
+        ));
     }
-    let Some(origin) = text(headers, header::ORIGIN) else { return Ok(()) };
-    let authority = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"));
+    let Some(origin) = text(headers, header::ORIGIN) else {
+        return Ok(());
+    };
+    let authority = origin
+        .strip_prefix("http://")
+        .or_else(|| origin.strip_prefix("https://"));
     match (authority, text(headers, header::HOST)) {
         (Some(authority), Some(host)) if authority.eq_ignore_ascii_case(host) => Ok(()),
         _ => Err(refused(origin)),
@@ -225,8 +263,12 @@ fn check_token(token: &Token, headers: &HeaderMap) -> Result<(), Problem> {
     });
     match shown {
         Some(shown) if token.is(shown) => Ok(()),
-        Some(_) => Err(Problem::unauthorized("the bearer token is not the one of this register")),
-        None => Err(Problem::unauthorized("send the token as `Authorization: Bearer …`")),
+        Some(_) => Err(Problem::unauthorized(
+            "the bearer token is not the one of this register",
+        )),
+        None => Err(Problem::unauthorized(
+            "send the token as `Authorization: Bearer …`",
+        )),
     }
 }
 
@@ -238,10 +280,25 @@ mod tests {
     #[test]
     fn only_names_of_this_machine_are_hosts() {
         let names = HostNames::new(["Till-3.lan"]);
-        for host in ["localhost", "LOCALHOST:8080", "127.0.0.1:80", "127.9.9.9", "[::1]:8080", "till-3.lan:8080"] {
+        for host in [
+            "localhost",
+            "LOCALHOST:8080",
+            "127.0.0.1:80",
+            "127.9.9.9",
+            "[::1]:8080",
+            "till-3.lan:8080",
+        ] {
             assert!(names.contain(host), "{host}");
         }
-        for host in ["", "evil.example", "127.0.0.1.evil.example", "localhost.evil.example", "me@localhost", "10.0.0.1", "[::2]"] {
+        for host in [
+            "",
+            "evil.example",
+            "127.0.0.1.evil.example",
+            "localhost.evil.example",
+            "me@localhost",
+            "10.0.0.1",
+            "[::2]",
+        ] {
             assert!(!names.contain(host), "{host}");
         }
     }
@@ -257,7 +314,13 @@ mod tests {
 
         let mut short = tempfile::NamedTempFile::new().unwrap();
         writeln!(short, "secret").unwrap();
-        assert!(matches!(Token::from_file(short.path()), Err(TokenError::Short { length: 6, .. })));
-        assert!(matches!(Token::from_file(Path::new("/nonexistent/token")), Err(TokenError::Read { .. })));
+        assert!(matches!(
+            Token::from_file(short.path()),
+            Err(TokenError::Short { length: 6, .. })
+        ));
+        assert!(matches!(
+            Token::from_file(Path::new("/nonexistent/token")),
+            Err(TokenError::Read { .. })
+        ));
     }
 }

@@ -54,11 +54,25 @@ pub struct ReviewBody {
     (status = 200, description = "the newest first", body = [AlertView]),
     (status = 400, description = "a parameter cannot be used", body = Problem, content_type = "application/problem+json"),
 ))]
-pub async fn list(State(app): State<App>, Query(query): Query<ListQuery>) -> Result<Json<Vec<AlertView>>, Problem> {
+pub async fn list(
+    State(app): State<App>,
+    Query(query): Query<ListQuery>,
+) -> Result<Json<Vec<AlertView>>, Problem> {
     let limit = super::events::limit(query.limit, DEFAULT, super::events::MOST)?;
-    let filter = AlertFilter { pending_only: query.pending, since_us: None, limit };
+    let filter = AlertFilter {
+        pending_only: query.pending,
+        since_us: None,
+        limit,
+    };
     let (store, context) = (app.shared.store.clone(), app.view_context());
-    let read = move || store.index().alerts(filter).iter().map(|row| view::alert(row, context)).collect();
+    let read = move || {
+        store
+            .index()
+            .alerts(filter)
+            .iter()
+            .map(|row| view::alert(row, context))
+            .collect()
+    };
     Ok(Json(app.reads.run(read).await?))
 }
 
@@ -71,15 +85,22 @@ pub async fn list(State(app): State<App>, Query(query): Query<ListQuery>) -> Res
 ))]
 pub async fn pending(State(app): State<App>) -> Result<(HeaderMap, Json<Vec<AlertView>>), Problem> {
     let config = app.shared.config.borrow().clone();
-    let zone = config.zone().map_err(|why| Problem::internal(why.to_string()))?;
+    let zone = config
+        .zone()
+        .map_err(|why| Problem::internal(why.to_string()))?;
     let per_day = usize::try_from(config.detection.review_queue_per_day).unwrap_or(usize::MAX);
     let (store, context) = (app.shared.store.clone(), app.view_context());
     let read = move || {
-        let filter = AlertFilter { pending_only: true, since_us: None, limit: RANKED };
+        let filter = AlertFilter {
+            pending_only: true,
+            since_us: None,
+            limit: RANKED,
+        };
         let rows = store.index().alerts(filter);
         let days = review_queue(rows.iter().map(|row| &row.alert), &zone, per_day);
         let left_out: usize = days.iter().map(|day| day.left_out).sum();
-        let by_id: BTreeMap<AlertId, &AlertRow> = rows.iter().map(|row| (row.alert.alert_id, row)).collect();
+        let by_id: BTreeMap<AlertId, &AlertRow> =
+            rows.iter().map(|row| (row.alert.alert_id, row)).collect();
         let shown = days.iter().flat_map(|day| &day.shown);
         let views: Vec<_> = shown
             .filter_map(|alert| by_id.get(&alert.alert_id))
@@ -89,7 +110,10 @@ pub async fn pending(State(app): State<App>) -> Result<(HeaderMap, Json<Vec<Aler
     };
     let (left_out, views) = app.reads.run(read).await?;
     let mut headers = HeaderMap::new();
-    headers.insert(HeaderName::from_static("tillwatch-left-out"), HeaderValue::from(left_out));
+    headers.insert(
+        HeaderName::from_static("tillwatch-left-out"),
+        HeaderValue::from(left_out),
+    );
     Ok((headers, Json(views)))
 }
 
@@ -99,7 +123,10 @@ pub async fn pending(State(app): State<App>) -> Result<(HeaderMap, Json<Vec<Aler
     (status = 400, description = "no UUID", body = Problem, content_type = "application/problem+json"),
     (status = 404, description = "no such alert", body = Problem, content_type = "application/problem+json"),
 ))]
-pub async fn one(State(app): State<App>, Path(id): Path<String>) -> Result<Json<AlertView>, Problem> {
+pub async fn one(
+    State(app): State<App>,
+    Path(id): Path<String>,
+) -> Result<Json<AlertView>, Problem> {
     let row = find(&app, alert_id(&id)?).await?;
     Ok(Json(view::alert(&row, app.view_context())))
 }
@@ -123,21 +150,41 @@ pub async fn review(
 ) -> Result<Json<AlertView>, Problem> {
     let id = alert_id(&id)?;
     if body.note.len() > NOTE_BYTES {
-        return Err(Problem::content(format!("the note has {} bytes; at most {NOTE_BYTES} are kept", body.note.len())));
+        return Err(Problem::content(format!(
+            "the note has {} bytes; at most {NOTE_BYTES} are kept",
+            body.note.len()
+        )));
     }
     let mut row = find(&app, id).await?;
-    let review = Review { alert_id: id, verdict: body.verdict, note: body.note, reviewer: reviewer(caller).await };
-    let unavailable = |why: String| Problem::unavailable("log", format!("the verdict was not kept: {why}; try again"));
+    let review = Review {
+        alert_id: id,
+        verdict: body.verdict,
+        note: body.note,
+        reviewer: reviewer(caller).await,
+    };
+    let unavailable = |why: String| {
+        Problem::unavailable("log", format!("the verdict was not kept: {why}; try again"))
+    };
 
     let stamp = app.shared.clock.stamp();
-    let taken = app.shared.intake.bulk(stamp, EventBody::Review(review.clone())).await;
+    let taken = app
+        .shared
+        .intake
+        .bulk(stamp, EventBody::Review(review.clone()))
+        .await;
     let taken = taken.map_err(|why| unavailable(why.to_string()))?.await;
     let seq = match taken {
         Ok(crate::intake::Taken::New(seq) | crate::intake::Taken::Again(seq)) => seq,
-        Ok(crate::intake::Taken::NotOurs) => return Err(Problem::internal("a verdict cannot be another register's")),
+        Ok(crate::intake::Taken::NotOurs) => {
+            return Err(Problem::internal("a verdict cannot be another register's"));
+        }
         Err(_) => return Err(unavailable("the program is ending".into())),
     };
-    app.shared.store.durable_through(seq).await.map_err(|why| unavailable(why.to_string()))?;
+    app.shared
+        .store
+        .durable_through(seq)
+        .await
+        .map_err(|why| unavailable(why.to_string()))?;
     // Whoever reads next should see it; it counts even when the index is slow.
     let _ = tokio::time::timeout(INDEX_WAIT, app.shared.store.index().caught_up(seq)).await;
     row.review = Some(review);
@@ -145,7 +192,9 @@ pub async fn review(
 }
 
 fn alert_id(text: &str) -> Result<AlertId, Problem> {
-    let id = text.parse().map_err(|_| Problem::parameter("id", format!("`{text}` is no UUID")))?;
+    let id = text
+        .parse()
+        .map_err(|_| Problem::parameter("id", format!("`{text}` is no UUID")))?;
     Ok(AlertId(id))
 }
 

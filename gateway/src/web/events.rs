@@ -66,7 +66,10 @@ pub(super) fn limit(asked: Option<usize>, default: usize, most: usize) -> Result
     match asked {
         None => Ok(default),
         Some(limit) if (1..=most).contains(&limit) => Ok(limit),
-        Some(limit) => Err(Problem::parameter("limit", format!("limit is {limit}; it must lie between 1 and {most}"))),
+        Some(limit) => Err(Problem::parameter(
+            "limit",
+            format!("limit is {limit}; it must lie between 1 and {most}"),
+        )),
     }
 }
 
@@ -75,7 +78,10 @@ pub(super) fn limit(asked: Option<usize>, default: usize, most: usize) -> Result
     (status = 200, description = "the newest first", body = [Item]),
     (status = 400, description = "a parameter cannot be used", body = Problem, content_type = "application/problem+json"),
 ))]
-pub async fn recent(State(app): State<App>, Query(query): Query<RecentQuery>) -> Result<Json<Vec<Item>>, Problem> {
+pub async fn recent(
+    State(app): State<App>,
+    Query(query): Query<RecentQuery>,
+) -> Result<Json<Vec<Item>>, Problem> {
     let limit = limit(query.limit, DEFAULT, MOST)?;
     let (store, context) = (app.shared.store.clone(), app.view_context());
     let read = move || {
@@ -90,7 +96,10 @@ pub async fn recent(State(app): State<App>, Query(query): Query<RecentQuery>) ->
     (status = 200, description = "the newest first", body = [Item]),
     (status = 400, description = "a parameter cannot be used", body = Problem, content_type = "application/problem+json"),
 ))]
-pub async fn events(state: State<App>, query: Query<RecentQuery>) -> Result<Json<Vec<Item>>, Problem> {
+pub async fn events(
+    state: State<App>,
+    query: Query<RecentQuery>,
+) -> Result<Json<Vec<Item>>, Problem> {
     recent(state, query).await
 }
 
@@ -105,31 +114,57 @@ pub async fn range(
     Query(query): Query<RangeQuery>,
 ) -> Result<(HeaderMap, Json<Vec<Item>>), Problem> {
     let limit = limit(query.limit, DEFAULT, MOST)?;
-    let zone = app.shared.config.borrow().zone().map_err(|why| Problem::internal(why.to_string()))?;
+    let zone = app
+        .shared
+        .config
+        .borrow()
+        .zone()
+        .map_err(|why| Problem::internal(why.to_string()))?;
     let (Some(start), Some(end)) = (&query.start, &query.end) else {
-        let name = if query.start.is_none() { "start" } else { "end" };
-        return Err(Problem::parameter(name, format!("`{name}` is missing; give a date or an RFC 3339 time")));
+        let name = if query.start.is_none() {
+            "start"
+        } else {
+            "end"
+        };
+        return Err(Problem::parameter(
+            name,
+            format!("`{name}` is missing; give a date or an RFC 3339 time"),
+        ));
     };
     let (start_us, end_us) = span(start, end, &zone)?;
     let after = match &query.cursor {
         Some(cursor) => Some(Cursor::read(cursor).ok_or_else(|| {
-            Problem::parameter("cursor", "the cursor is not one of ours; take it from the Link header")
+            Problem::parameter(
+                "cursor",
+                "the cursor is not one of ours; take it from the Link header",
+            )
         })?),
         None => None,
     };
     let (store, context) = (app.shared.store.clone(), app.view_context());
     let read = move || {
         let index = store.index();
-        let (rows, next) = page(|from, most| index.events_between(from, end_us, most), start_us, after, limit);
+        let (rows, next) = page(
+            |from, most| index.events_between(from, end_us, most),
+            start_us,
+            after,
+            limit,
+        );
         (items(index, &rows, context), next)
     };
     let (items, next) = app.reads.run(read).await?;
     let mut headers = HeaderMap::new();
     if let Some(next) = next {
-        let quoted = |text: &str| text.replace('%', "%25").replace('+', "%2B").replace(' ', "%2B").replace('>', "%3E");
+        let quoted = |text: &str| {
+            text.replace('%', "%25")
+                .replace(['+', ' '], "%2B")
+                .replace('>', "%3E")
+        };
         let link = format!(
             "</api/events/range?start={}&end={}&limit={limit}&cursor={}>; rel=\"next\"",
-            quoted(start), quoted(end), next.write()
+            quoted(start),
+            quoted(end),
+            next.write()
         );
         if let Ok(link) = HeaderValue::from_str(&link) {
             headers.insert(header::LINK, link);
@@ -143,17 +178,26 @@ pub async fn range(
     (status = 200, description = "the newest first", body = [Item]),
     (status = 400, description = "a parameter cannot be used", body = Problem, content_type = "application/problem+json"),
 ))]
-pub async fn receipts(State(app): State<App>, Query(query): Query<ReceiptQuery>) -> Result<Json<Vec<Item>>, Problem> {
+pub async fn receipts(
+    State(app): State<App>,
+    Query(query): Query<ReceiptQuery>,
+) -> Result<Json<Vec<Item>>, Problem> {
     let limit = limit(query.limit, DEFAULT, MOST)?;
     let words = query.q.as_deref().unwrap_or("").trim().to_owned();
     if words.is_empty() || words.len() > QUERY_BYTES {
-        return Err(Problem::parameter("q", format!("`q` needs 1 to {QUERY_BYTES} bytes of words that the receipt has")));
+        return Err(Problem::parameter(
+            "q",
+            format!("`q` needs 1 to {QUERY_BYTES} bytes of words that the receipt has"),
+        ));
     }
     let (store, context) = (app.shared.store.clone(), app.view_context());
     let read = move || {
         let index = store.index();
         let found = index.receipts(&words, limit);
-        let rows: Vec<_> = found.into_iter().map(|(seq, event)| (seq, Record::Event(event))).collect();
+        let rows: Vec<_> = found
+            .into_iter()
+            .map(|(seq, event)| (seq, Record::Event(event)))
+            .collect();
         items(index, &rows, context)
     };
     Ok(Json(app.reads.run(read).await?))
@@ -171,18 +215,26 @@ fn items(index: &Index, rows: &[(Seq, Record)], context: ViewContext) -> Vec<Ite
     }
     if let Some(oldest) = rows.iter().map(|(_, record)| view::wall_us(record)).min() {
         let since_us = Some(oldest.saturating_sub(JUDGED_LATER_US));
-        let filter = AlertFilter { pending_only: false, since_us, limit: JUDGING_ALERTS };
+        let filter = AlertFilter {
+            pending_only: false,
+            since_us,
+            limit: JUDGING_ALERTS,
+        };
         for row in index.alerts(filter) {
             judgements.add_alert(&row.alert);
         }
     }
-    rows.iter().filter_map(|(seq, record)| view::item(*seq, record, &judgements, context)).collect()
+    rows.iter()
+        .filter_map(|(seq, record)| view::item(*seq, record, &judgements, context))
+        .collect()
 }
 
 /// Both ends in microseconds since 1970; the second one is excluded.
 fn span(start: &str, end: &str, zone: &TimeZone) -> Result<(i64, i64), Problem> {
     let unreadable = |name: &str, text: &str| {
-        let detail = format!("`{name}` is `{text}`; write a date (2025-10-04) or an RFC 3339 time (2025-10-04T14:34:15Z)");
+        let detail = format!(
+            "`{name}` is `{text}`; write a date (2025-10-04) or an RFC 3339 time (2025-10-04T14:34:15Z)"
+        );
         Problem::parameter(name, detail)
     };
     let (start_us, _) = moment(start, zone).ok_or_else(|| unreadable("start", start))?;
@@ -196,10 +248,19 @@ fn span(start: &str, end: &str, zone: &TimeZone) -> Result<(i64, i64), Problem> 
 /// First microsecond of a day or moment, and the first one after it.
 fn moment(text: &str, zone: &TimeZone) -> Option<(i64, i64)> {
     // jiff also reads the date of a longer text; only a bare date is one.
-    let date = if text.len() == "2025-10-04".len() { text.parse::<Date>().ok() } else { None };
+    let date = if text.len() == "2025-10-04".len() {
+        text.parse::<Date>().ok()
+    } else {
+        None
+    };
     if let Some(date) = date {
         let begin = date.to_zoned(zone.clone()).ok()?.timestamp();
-        let after = date.checked_add(1.day()).ok()?.to_zoned(zone.clone()).ok()?.timestamp();
+        let after = date
+            .checked_add(1.day())
+            .ok()?
+            .to_zoned(zone.clone())
+            .ok()?
+            .timestamp();
         return Some((begin.as_microsecond(), after.as_microsecond()));
     }
     // An unencoded plus sign of the offset arrives as a space.
@@ -222,7 +283,10 @@ impl Cursor {
 
     fn read(text: &str) -> Option<Self> {
         let (at_us, seq) = text.split_once('.')?;
-        Some(Self { at_us: at_us.parse().ok()?, seq: Seq(seq.parse().ok()?) })
+        Some(Self {
+            at_us: at_us.parse().ok()?,
+            seq: Seq(seq.parse().ok()?),
+        })
     }
 }
 
@@ -239,8 +303,14 @@ fn page(
     loop {
         let rows = between(from, most);
         let all = rows.len() < most;
-        let at = |row: &(Seq, Record)| Cursor { at_us: view::wall_us(&row.1), seq: row.0 };
-        let mut rows: Vec<_> = rows.into_iter().filter(|row| after.is_none_or(|after| at(row) > after)).collect();
+        let at = |row: &(Seq, Record)| Cursor {
+            at_us: view::wall_us(&row.1),
+            seq: row.0,
+        };
+        let mut rows: Vec<_> = rows
+            .into_iter()
+            .filter(|row| after.is_none_or(|after| at(row) > after))
+            .collect();
         if rows.len() > limit || all {
             let more = rows.len() > limit;
             rows.truncate(limit);
@@ -259,18 +329,43 @@ mod tests {
     use tillwatch_protocol::{Clock, Event, EventBody, Stamp};
 
     fn row(seq: u64, utc_us: i64) -> (Seq, Record) {
-        let stamp = Stamp { boot: 1, monotonic_ns: 0, utc_us, clock: Clock::Synced };
-        (Seq(seq), Record::Event(Event { seq: Seq(seq), stamp, body: EventBody::Kick }))
+        let stamp = Stamp {
+            boot: 1,
+            monotonic_ns: 0,
+            utc_us,
+            clock: Clock::Synced,
+        };
+        (
+            Seq(seq),
+            Record::Event(Event {
+                seq: Seq(seq),
+                stamp,
+                body: EventBody::Kick,
+            }),
+        )
     }
 
     #[test]
     fn a_day_is_the_stores_day_and_the_end_is_included() {
         let berlin = TimeZone::get("Europe/Berlin").unwrap();
         let (start, end) = span("2025-10-26", "2025-10-26", &berlin).unwrap();
-        assert_eq!(end - start, 25 * 3_600_000_000, "the day on which summer time ends has 25 hours");
-        let (start, end) = span("2025-10-04T14:34:15Z", "2025-10-04T16:34:15 02:00", &berlin).unwrap();
-        assert_eq!(end - start, 1, "a moment includes itself; a plus that became a space is read");
-        for (start, end) in [("2025-10-05", "2025-10-04"), ("yesterday", "2025-10-04"), ("2025-10-04", "2025-10-04T10:00:00")] {
+        assert_eq!(
+            end - start,
+            25 * 3_600_000_000,
+            "the day on which summer time ends has 25 hours"
+        );
+        let (start, end) =
+            span("2025-10-04T14:34:15Z", "2025-10-04T16:34:15 02:00", &berlin).unwrap();
+        assert_eq!(
+            end - start,
+            1,
+            "a moment includes itself; a plus that became a space is read"
+        );
+        for (start, end) in [
+            ("2025-10-05", "2025-10-04"),
+            ("yesterday", "2025-10-04"),
+            ("2025-10-04", "2025-10-04T10:00:00"),
+        ] {
             assert!(span(start, end, &berlin).is_err(), "{start} {end}");
         }
     }

@@ -24,7 +24,11 @@ impl<S: Send + Sync, T: serde::de::DeserializeOwned> FromRequestParts<S> for Que
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        Ok(Self(axum::extract::Query::from_request_parts(parts, state).await?.0))
+        Ok(Self(
+            axum::extract::Query::from_request_parts(parts, state)
+                .await?
+                .0,
+        ))
     }
 }
 
@@ -36,6 +40,10 @@ impl<S: Send + Sync, T: serde::de::DeserializeOwned + Send> FromRequestParts<S> 
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        Ok(Self(axum::extract::Path::from_request_parts(parts, state).await?.0))
+        Ok(Self(
+            axum::extract::Path::from_request_parts(parts, state)
+                .await?
+                .0,
+        ))
     }
 }

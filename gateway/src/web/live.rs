@@ -61,33 +61,51 @@ pub async fn live(
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
     let after = match headers.get("last-event-id") {
         Some(value) => {
-            let id = value.to_str().ok().and_then(|text| text.trim().parse().ok());
-            let unreadable = || Problem::parameter("Last-Event-ID", "Last-Event-ID must be a position in the log");
+            let id = value
+                .to_str()
+                .ok()
+                .and_then(|text| text.trim().parse().ok());
+            let unreadable = || {
+                Problem::parameter(
+                    "Last-Event-ID",
+                    "Last-Event-ID must be a position in the log",
+                )
+            };
             Some(id.ok_or_else(unreadable)?)
         }
         None => query.after,
     };
     let Ok(place) = app.live_readers.clone().try_acquire_owned() else {
-        return Err(Problem::unavailable("readers", "too many readers of the live feed; close one"));
+        return Err(Problem::unavailable(
+            "readers",
+            "too many readers of the live feed; close one",
+        ));
     };
     // Listen first, then look where the log ends: nothing falls between.
     let items = app.shared.live.subscribe();
     let end = app.shared.store.last_seq();
     let durable = *app.shared.store.durable().borrow();
-    let shutdown = shutdown.map(|Extension(Shutdown(token))| token).unwrap_or_default();
+    let shutdown = shutdown
+        .map(|Extension(Shutdown(token))| token)
+        .unwrap_or_default();
     let feed = Feed {
         store: app.shared.store.clone(),
         reads: app.reads.clone(),
         context: app.view_context(),
         items,
         // From another log, or from the future: begin with what happens now.
-        sent: after.map_or(durable, |after| if after > end.0 { durable } else { Seq(after) }),
+        sent: after.map_or(
+            durable,
+            |after| if after > end.0 { durable } else { Seq(after) },
+        ),
         catch_up_to: Some(end),
         ready: VecDeque::new(),
         shutdown,
         _place: place,
     };
-    let events = stream::unfold(feed, |mut feed| async move { feed.next().await.map(|event| (Ok(event), feed)) });
+    let events = stream::unfold(feed, |mut feed| async move {
+        feed.next().await.map(|event| (Ok(event), feed))
+    });
     Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE).text("nothing new")))
 }
 
@@ -136,7 +154,8 @@ impl Feed {
                 Ok(_) => {}
                 Err(RecvError::Lagged(lost)) => {
                     metrics::counter!("live_lost_total").increment(lost);
-                    self.ready.push_back(told("lagged", &json!({ "lost": lost })));
+                    self.ready
+                        .push_back(told("lagged", &json!({ "lost": lost })));
                     self.catch_up_to = Some(*self.store.durable().borrow());
                 }
                 Err(RecvError::Closed) => return None,
@@ -159,7 +178,9 @@ impl Feed {
         for part in page.parts {
             match part {
                 Part::Record(seq, record) => self.push(seq, &record),
-                Part::Gap(from, to) => self.ready.push_back(told("gap", &json!({ "from": from, "to": to }))),
+                Part::Gap(from, to) => self
+                    .ready
+                    .push_back(told("gap", &json!({ "from": from, "to": to }))),
             }
         }
         self.sent = page.through.max(self.sent.next());
@@ -168,9 +189,16 @@ impl Feed {
 
     fn push(&mut self, seq: Seq, record: &Record) {
         if let Some(item) = view::item(seq, record, &Judgements::default(), self.context) {
-            let event = Event::default().id(seq.to_string()).event(item.kind).retry(COME_BACK);
+            let event = Event::default()
+                .id(seq.to_string())
+                .event(item.kind)
+                .retry(COME_BACK);
             // Views are JSON objects: they always serialise.
-            self.ready.push_back(event.json_data(&item).unwrap_or_else(|_| Event::default().comment("unreadable")));
+            self.ready.push_back(
+                event
+                    .json_data(&item)
+                    .unwrap_or_else(|_| Event::default().comment("unreadable")),
+            );
         }
     }
 }
@@ -180,7 +208,7 @@ fn told(name: &str, data: &serde_json::Value) -> Event {
 }
 
 enum Part {
-    Record(Seq, Record),
+    Record(Seq, Box<Record>),
     Gap(Seq, Seq),
 }
 
@@ -192,7 +220,10 @@ struct Page {
 
 /// What is shown of the records `from..=end`, of at most [`PAGE`] looked at.
 fn read_page(store: &Store, from: Seq, end: Seq) -> Result<Page, StoreError> {
-    let mut page = Page { parts: Vec::new(), through: end };
+    let mut page = Page {
+        parts: Vec::new(),
+        through: end,
+    };
     let first = store.first_seq();
     let mut next = from;
     if from < first {
@@ -207,7 +238,7 @@ fn read_page(store: &Store, from: Seq, end: Seq) -> Result<Page, StoreError> {
             Ok((seq, _)) if seq > end => return Ok(page),
             Ok((seq, record)) => {
                 if is_shown(&record) {
-                    page.parts.push(Part::Record(seq, record));
+                    page.parts.push(Part::Record(seq, Box::new(record)));
                 }
                 if seq == end {
                     return Ok(page);

@@ -19,8 +19,10 @@ use tokio_util::sync::CancellationToken;
 /// Upper bounds of the risk score's buckets.
 const SCORES: [f64; 10] = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0];
 /// Upper bounds of latencies, in milliseconds.
-const MILLISECONDS: [f64; 14] =
-    [1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1_000.0, 2_000.0, 5_000.0, 10_000.0, 30_000.0];
+const MILLISECONDS: [f64; 14] = [
+    1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1_000.0, 2_000.0, 5_000.0, 10_000.0,
+    30_000.0,
+];
 /// How often samples of histograms are folded into their buckets, so that they take no memory
 /// while nobody scrapes.
 const UPKEEP: Duration = Duration::from_secs(10);
@@ -54,7 +56,9 @@ fn build() -> Handle {
     let builder = PrometheusBuilder::new();
     let recorder = builder
         .set_buckets_for_metric(Matcher::Full("risk_score_histogram".into()), &SCORES)
-        .and_then(|builder| builder.set_buckets_for_metric(Matcher::Suffix("_ms".into()), &MILLISECONDS))
+        .and_then(|builder| {
+            builder.set_buckets_for_metric(Matcher::Suffix("_ms".into()), &MILLISECONDS)
+        })
         // Only empty buckets are refused.
         .unwrap_or_else(|_| PrometheusBuilder::new())
         .build_recorder();
@@ -85,34 +89,135 @@ pub async fn upkeep(shutdown: CancellationToken) {
 fn describe() {
     describe_counter!("pos_events_total", "POS events taken");
     describe_counter!("alerts_triggered_total", "alerts raised (first revisions)");
-    describe_histogram!("risk_score_histogram", "risk scores of alerts and findings, 0 to 1");
-    describe_histogram!("correlation_latency_ms", Unit::Milliseconds, "from an event to its evidence being queryable");
-    describe_gauge!("mqtt_connection_status", "1 when connected to the broker, else 0");
-    describe_counter!("mqtt_publish_errors_total", "messages that the broker refused");
-    describe_gauge!("outbox_depth", "messages not acknowledged by head office's broker");
-    describe_gauge!("outbox_lane_depth", "the same by lane");
-    describe_gauge!("outbox_oldest_seconds", Unit::Seconds, "age of the oldest of them");
+    describe_histogram!(
+        "risk_score_histogram",
+        "risk scores of alerts and findings, 0 to 1"
+    );
+    describe_histogram!(
+        "correlation_latency_ms",
+        Unit::Milliseconds,
+        "from an event to its evidence being queryable"
+    );
+    describe_gauge!(
+        "mqtt_connection_status",
+        "1 when connected to the broker, else 0"
+    );
+    describe_counter!(
+        "mqtt_publish_errors_total",
+        "messages that the broker refused"
+    );
+    describe_gauge!(
+        "outbox_depth",
+        "messages not acknowledged by head office's broker"
+    );
+    describe_gauge!(
+        "outbox_oldest_seconds",
+        Unit::Seconds,
+        "age of the oldest of them"
+    );
     describe_counter!("events_quarantined_total", "inputs that could not be used");
     describe_counter!("frames_captured_total", "camera frames taken");
     describe_counter!("frames_dropped_total", "camera frames dropped");
     describe_gauge!("driver_up", "1 when the device or connection works, else 0");
-    describe_gauge!("catalog_version", "catalogue version in force, 0 without one");
+    describe_gauge!(
+        "catalog_version",
+        "catalogue version in force, 0 without one"
+    );
     describe_gauge!("log_writable", "1 when the log can be written, else 0");
     describe_gauge!("log_bytes", Unit::Bytes, "bytes of the log on disk");
-    describe_gauge!("log_waiting_bytes", Unit::Bytes, "bytes that wait to be written");
-    describe_gauge!("index_lag_records", "durable records that queries do not show yet");
+    describe_gauge!(
+        "log_waiting_bytes",
+        Unit::Bytes,
+        "bytes that wait to be written"
+    );
+    describe_gauge!(
+        "index_lag_records",
+        "durable records that queries do not show yet"
+    );
     describe_counter!("log_records_total", "records appended");
     describe_counter!("log_groups_total", "groups written, one fdatasync each");
-    describe_counter!("log_fdatasync_total", "fdatasync calls of the log's hot path");
+    describe_counter!(
+        "log_fdatasync_total",
+        "fdatasync calls of the log's hot path"
+    );
     describe_counter!("store_other_syncs_total", "all other syncs");
-    describe_counter!("store_written_bytes_total", Unit::Bytes, "bytes written to disk");
-    describe_counter!("log_suspect_segments_total", "segments given up after a failed write or sync");
+    describe_counter!(
+        "store_written_bytes_total",
+        Unit::Bytes,
+        "bytes written to disk"
+    );
+    describe_counter!(
+        "log_suspect_segments_total",
+        "segments given up after a failed write or sync"
+    );
     describe_counter!("log_recycled_segments_total", "segments used again");
-    describe_counter!("outbox_trimmed_total", "bulk messages given up because the outbox was full");
-    describe_counter!("quarantine_evicted_total", "quarantined inputs that made room for newer ones");
-    describe_counter!("index_rebuilds_total", "times the index was set aside and rebuilt");
+    describe_counter!(
+        "outbox_trimmed_total",
+        "bulk messages given up because the outbox was full"
+    );
+    describe_counter!(
+        "quarantine_evicted_total",
+        "quarantined inputs that made room for newer ones"
+    );
+    describe_counter!(
+        "index_rebuilds_total",
+        "times the index was set aside and rebuilt"
+    );
+    describe_counter!(
+        "outbox_acknowledged_total",
+        "messages that head office's broker took"
+    );
+    describe_counter!(
+        "outbox_resent_total",
+        "messages sent again after a connection broke"
+    );
+    describe_counter!("outbox_abandoned_total", "messages that will never be sent");
+    describe_counter!(
+        "outbox_refused_total",
+        "messages not made because the outbox was full"
+    );
+    describe_gauge!(
+        "uplink_topics_held",
+        "topics that the broker does not take at the moment"
+    );
+    describe_gauge!(
+        "uplink_entries_parked",
+        "messages set aside until their topic is taken again"
+    );
+    describe_counter!(
+        "mqtt_stray_acks_total",
+        "acknowledgements that belong to no message"
+    );
+    describe_counter!(
+        "pos_events_redelivered_total",
+        "POS events that were known already"
+    );
+    describe_counter!(
+        "pos_events_not_ours_total",
+        "POS events of other registers or stores"
+    );
+    describe_counter!("alerts_revised_total", "further revisions of alerts");
+    describe_counter!("findings_total", "findings that are no alerts");
+    describe_counter!("not_judged_total", "rules that could not be applied");
+    describe_counter!("notices_total", "notices for the technician");
+    describe_counter!(
+        "printer_bytes_total",
+        Unit::Bytes,
+        "bytes of the printer's line"
+    );
+    describe_counter!(
+        "gpio_edges_lost_total",
+        "edges that the kernel had no room for"
+    );
+    describe_counter!(
+        "live_items_dropped_total",
+        "items that the live feed left out while the log could not be written"
+    );
     describe_gauge!("live_readers", "readers of the live feed");
-    describe_counter!("live_lost_total", "live items that slow readers got from the log instead");
+    describe_counter!(
+        "live_lost_total",
+        "live items that slow readers got from the log instead"
+    );
     // Shown from the first scrape on, also while nothing has happened.
     metrics::counter!("pos_events_total").increment(0);
     metrics::counter!("alerts_triggered_total").increment(0);
@@ -126,7 +231,10 @@ fn describe() {
 ))]
 pub(super) async fn render(State(app): State<App>) -> Result<Response, Problem> {
     let Some(handle) = INSTALLED.get() else {
-        return Err(Problem::unavailable("metrics", "nothing is counted in this process"));
+        return Err(Problem::unavailable(
+            "metrics",
+            "nothing is counted in this process",
+        ));
     };
     let shared = app.shared.clone();
     let text = app
@@ -138,7 +246,14 @@ pub(super) async fn render(State(app): State<App>) -> Result<Response, Problem> 
         .await?;
     let live = super::LIVE_READERS - app.live_readers.available_permits();
     metrics::gauge!("live_readers").set(count(live as u64));
-    Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response())
+    Ok((
+        [(
+            header::CONTENT_TYPE,
+            "text/plain; version=0.0.4; charset=utf-8",
+        )],
+        text,
+    )
+        .into_response())
 }
 
 #[allow(clippy::cast_precision_loss)] // far below 2^52
@@ -166,11 +281,15 @@ fn ask(shared: &Shared) {
         ..
     } = shared.store.usage();
     for lane in Lane::ALL {
-        metrics::gauge!("outbox_lane_depth", "lane" => lane.word()).set(count(outbox_depth[lane.index()]));
+        metrics::gauge!("outbox_depth", "lane" => lane.word())
+            .set(count(outbox_depth[lane.index()]));
     }
-    metrics::gauge!("outbox_depth").set(count(outbox_depth.iter().sum()));
     let now_us = crate::clock::wall_us();
-    let oldest = shared.store.outbox().oldest().map_or(0, |stamp| (now_us - stamp.utc_us).max(0));
+    let oldest = shared
+        .store
+        .outbox()
+        .oldest()
+        .map_or(0, |stamp| (now_us - stamp.utc_us).max(0));
     metrics::gauge!("outbox_oldest_seconds").set(count(oldest.unsigned_abs()) / 1e6);
     metrics::gauge!("log_writable").set(f64::from(u8::from(state == LogState::Writable)));
     metrics::gauge!("log_bytes").set(count(log_bytes));
@@ -187,8 +306,14 @@ fn ask(shared: &Shared) {
         ("outbox_trimmed_total", outbox_trimmed),
         ("quarantine_evicted_total", quarantine_evicted),
         ("index_rebuilds_total", index_rebuilds),
-        ("frames_captured_total", shared.health.frames.load(Ordering::Relaxed)),
-        ("frames_dropped_total", shared.health.frames_dropped.load(Ordering::Relaxed)),
+        (
+            "frames_captured_total",
+            shared.health.frames.load(Ordering::Relaxed),
+        ),
+        (
+            "frames_dropped_total",
+            shared.health.frames_dropped.load(Ordering::Relaxed),
+        ),
     ] {
         metrics::counter!(name).absolute(value);
     }
@@ -204,9 +329,18 @@ mod tests {
         metrics::histogram!("risk_score_histogram").record(0.65);
         metrics::histogram!("correlation_latency_ms").record(12.0);
         let text = handle.render();
-        assert!(text.contains("# TYPE risk_score_histogram histogram"), "{text}");
-        assert!(text.contains("risk_score_histogram_bucket{le=\"0.7\"}"), "{text}");
-        assert!(text.contains("correlation_latency_ms_bucket{le=\"20\"}"), "{text}");
+        assert!(
+            text.contains("# TYPE risk_score_histogram histogram"),
+            "{text}"
+        );
+        assert!(
+            text.contains("risk_score_histogram_bucket{le=\"0.7\"}"),
+            "{text}"
+        );
+        assert!(
+            text.contains("correlation_latency_ms_bucket{le=\"20\"}"),
+            "{text}"
+        );
         assert!(text.contains("# TYPE pos_events_total counter"), "{text}");
     }
 }

@@ -67,7 +67,9 @@ struct App {
 
 impl App {
     fn view_context(&self) -> ViewContext {
-        ViewContext { minor_digits: self.shared.config.borrow().minor_digits() }
+        ViewContext {
+            minor_digits: self.shared.config.borrow().minor_digits(),
+        }
     }
 }
 
@@ -93,7 +95,6 @@ fn routes() -> Vec<(&'static str, MethodRouter<App>)> {
     ]
 }
 
-
 fn pos_events() -> (&'static str, MethodRouter<App>) {
     ("/api/pos-events", post(pos::post))
 }
@@ -101,7 +102,11 @@ fn pos_events() -> (&'static str, MethodRouter<App>) {
 /// The router of one way in.
 pub fn router(shared: Shared, access: Access) -> Router {
     status::note_start();
-    let app = App { shared, reads: Reads::default(), live_readers: Arc::new(Semaphore::new(LIVE_READERS)) };
+    let app = App {
+        shared,
+        reads: Reads::default(),
+        live_readers: Arc::new(Semaphore::new(LIVE_READERS)),
+    };
     let routes = match access {
         Access::Page(_) | Access::Control => routes(),
         Access::Ingest(_) => vec![pos_events()],
@@ -121,12 +126,20 @@ pub fn router(shared: Shared, access: Access) -> Router {
 }
 
 async fn unknown(uri: Uri) -> Problem {
-    Problem::not_found(format!("there is nothing at {}; see /api/openapi.json", uri.path()))
+    Problem::not_found(format!(
+        "there is nothing at {}; see /api/openapi.json",
+        uri.path()
+    ))
 }
 
 async fn wrong_method(method: Method, uri: Uri) -> Problem {
     let detail = format!("{} does not answer {method}", uri.path());
-    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method", "Wrong method", detail)
+    Problem::new(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "method",
+        "Wrong method",
+        detail,
+    )
 }
 
 /// Ends requests that take too long: a till must learn that it should send again.
@@ -143,15 +156,27 @@ async fn harden(mut response: Response) -> Response {
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::X_FRAME_OPTIONS, "DENY"),
         (header::REFERRER_POLICY, "no-referrer"),
-        (header::CONTENT_SECURITY_POLICY, "default-src 'self'; frame-ancestors 'none'; base-uri 'none'"),
-        (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+        (
+            header::CONTENT_SECURITY_POLICY,
+            "default-src 'self'; frame-ancestors 'none'; base-uri 'none'",
+        ),
+        (
+            HeaderName::from_static("cross-origin-resource-policy"),
+            "same-origin",
+        ),
     ];
     for (name, value) in HEADERS {
-        response.headers_mut().entry(name).or_insert(HeaderValue::from_static(value));
+        response
+            .headers_mut()
+            .entry(name)
+            .or_insert(HeaderValue::from_static(value));
     }
     // What a register saw is nobody's cache's business.
     let no_store = HeaderValue::from_static("no-store");
-    response.headers_mut().entry(header::CACHE_CONTROL).or_insert(no_store);
+    response
+        .headers_mut()
+        .entry(header::CACHE_CONTROL)
+        .or_insert(no_store);
     response
 }
 

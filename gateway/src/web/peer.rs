@@ -40,7 +40,10 @@ impl Own {
     /// Of this process.
     #[must_use]
     pub fn here() -> Self {
-        Self { uid: geteuid().as_raw(), gid: getegid().as_raw() }
+        Self {
+            uid: geteuid().as_raw(),
+            gid: getegid().as_raw(),
+        }
     }
 }
 
@@ -52,7 +55,11 @@ impl Peer {
     pub fn of(socket: BorrowedFd<'_>) -> io::Result<Self> {
         use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
         let credentials = getsockopt(&socket, PeerCredentials)?;
-        Ok(Self { uid: credentials.uid(), gid: credentials.gid(), groups: groups(socket)? })
+        Ok(Self {
+            uid: credentials.uid(),
+            gid: credentials.gid(),
+            groups: groups(socket)?,
+        })
     }
 
     /// Root and the daemon's own user may change things, its group may look, others nothing.
@@ -83,7 +90,8 @@ const GROUPS: usize = 64;
 fn groups(socket: BorrowedFd<'_>) -> io::Result<Vec<u32>> {
     let mut groups: Vec<libc::gid_t> = vec![0; GROUPS];
     loop {
-        let mut bytes = libc::socklen_t::try_from(size_of_val(groups.as_slice())).unwrap_or(libc::socklen_t::MAX);
+        let mut bytes = libc::socklen_t::try_from(size_of_val(groups.as_slice()))
+            .unwrap_or(libc::socklen_t::MAX);
         // SAFETY: the pointer and the length describe memory that `groups` owns and that is
         // initialised; the kernel writes at most `bytes` bytes of whole group numbers into it and
         // the length into `bytes`. The descriptor is borrowed, so it is open.
@@ -120,7 +128,11 @@ mod tests {
     const OWN: Own = Own { uid: 990, gid: 991 };
 
     fn peer(uid: u32, gid: u32, groups: &[u32]) -> Peer {
-        Peer { uid, gid, groups: groups.to_vec() }
+        Peer {
+            uid,
+            gid,
+            groups: groups.to_vec(),
+        }
     }
 
     #[test]

@@ -65,12 +65,24 @@ pub async fn post(
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Problem> {
     if !is_json(&headers) {
-        let detail = "send the events as application/json";
-        return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "media-type", "The media type cannot be used", detail));
+        let detail = "send the events as application/json (curl -H content-type:application/json)";
+        return Err(Problem::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "media-type",
+            "The media type cannot be used",
+            detail,
+        ));
     }
     let body = body?;
-    let place = address.map_or_else(|| "http".to_owned(), |Extension(address)| address.to_string());
-    let origin = Origin { source: "pos.http", place: &place, store: None };
+    let place = address.map_or_else(
+        || "http".to_owned(),
+        |Extension(address)| address.to_string(),
+    );
+    let origin = Origin {
+        source: "pos.http",
+        place: &place,
+        store: None,
+    };
     let receipt = take(&app.shared, origin, &body).await?;
     let taken = receipt.accepted + receipt.duplicates + receipt.not_ours;
     if receipt.refused.is_empty() {
@@ -81,7 +93,10 @@ pub async fn post(
     }
     let detail = match receipt.refused.as_slice() {
         [one] => format!("{}; it is in the quarantine", one.detail),
-        all => format!("none of the {} events can be understood; they are in the quarantine", all.len()),
+        all => format!(
+            "none of the {} events can be understood; they are in the quarantine",
+            all.len()
+        ),
     };
     let refused = serde_json::to_value(&receipt.refused).unwrap_or_default();
     Err(Problem::content(detail).with("refused", refused))
@@ -94,12 +109,23 @@ async fn take(shared: &Shared, origin: Origin<'_>, body: &[u8]) -> Result<Receip
         _ => None,
     };
     let elements: Vec<&[u8]> = match &array {
-        Some(elements) => elements.iter().map(|element| element.get().as_bytes()).collect(),
+        Some(elements) => elements
+            .iter()
+            .map(|element| element.get().as_bytes())
+            .collect(),
         None => vec![body],
     };
     if elements.len() > MOST_EVENTS {
-        let detail = format!("{} events; send at most {MOST_EVENTS} at once", elements.len());
-        return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", "Too many events", detail));
+        let detail = format!(
+            "{} events; send at most {MOST_EVENTS} at once",
+            elements.len()
+        );
+        return Err(Problem::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "too-large",
+            "Too many events",
+            detail,
+        ));
     }
     let mut receipt = Receipt::default();
     // All are on their way before the first is waited for: they share groups on the disk.
@@ -128,12 +154,25 @@ async fn take(shared: &Shared, origin: Origin<'_>, body: &[u8]) -> Result<Receip
 }
 
 fn unavailable(why: &str) -> Problem {
-    Problem::unavailable("log", format!("{why}; send the same again, nothing is counted twice"))
+    Problem::unavailable(
+        "log",
+        format!("{why}; send the same again, nothing is counted twice"),
+    )
 }
 
 /// Tills that name no type are believed; a wrong type is not.
 fn is_json(headers: &HeaderMap) -> bool {
-    let Some(value) = headers.get(header::CONTENT_TYPE) else { return true };
-    let essence = value.to_str().unwrap_or("").split(';').next().unwrap_or("").trim().to_ascii_lowercase();
-    essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"))
+    let Some(value) = headers.get(header::CONTENT_TYPE) else {
+        return true;
+    };
+    let essence = value
+        .to_str()
+        .unwrap_or("")
+        .split(';')
+        .next()
+        .unwrap_or("")
+        .trim()
+        .to_ascii_lowercase();
+    essence == "application/json"
+        || (essence.starts_with("application/") && essence.ends_with("+json"))
 }

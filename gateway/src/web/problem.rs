@@ -54,8 +54,13 @@ impl Problem {
     #[must_use]
     pub fn parameter(name: &str, detail: impl Into<String>) -> Self {
         let detail = detail.into();
-        Self::new(StatusCode::BAD_REQUEST, "parameter", "A parameter cannot be used", detail)
-            .with("parameter", name)
+        Self::new(
+            StatusCode::BAD_REQUEST,
+            "parameter",
+            "A parameter cannot be used",
+            detail,
+        )
+        .with("parameter", name)
     }
 
     /// There is nothing by that name.
@@ -73,25 +78,45 @@ impl Problem {
     /// The bearer token is missing or wrong.
     #[must_use]
     pub fn unauthorized(detail: impl Into<String>) -> Self {
-        Self::new(StatusCode::UNAUTHORIZED, "token", "A token is needed", detail)
+        Self::new(
+            StatusCode::UNAUTHORIZED,
+            "token",
+            "A token is needed",
+            detail,
+        )
     }
 
     /// The body is readable, and its content is not usable.
     #[must_use]
     pub fn content(detail: impl Into<String>) -> Self {
-        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "content", "The content cannot be used", detail)
+        Self::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "content",
+            "The content cannot be used",
+            detail,
+        )
     }
 
     /// It would work later.
     #[must_use]
     pub fn unavailable(name: &str, detail: impl Into<String>) -> Self {
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, name, "Not available at the moment", detail)
+        Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            name,
+            "Not available at the moment",
+            detail,
+        )
     }
 
     /// Something failed that the client cannot do anything about.
     #[must_use]
     pub fn internal(detail: impl Into<String>) -> Self {
-        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Something failed here", detail)
+        Self::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "internal",
+            "Something failed here",
+            detail,
+        )
     }
 
     /// The status as a number of the HTTP layer.
@@ -108,12 +133,20 @@ impl Problem {
                 "The body is too large",
                 format!("at most {} bytes are taken", super::BODY_BYTES),
             ),
-            StatusCode::UNSUPPORTED_MEDIA_TYPE => {
-                Self::new(status, "media-type", "The media type cannot be used", "send application/json")
-            }
+            StatusCode::UNSUPPORTED_MEDIA_TYPE => Self::new(
+                status,
+                "media-type",
+                "The media type cannot be used",
+                "send application/json",
+            ),
             StatusCode::UNPROCESSABLE_ENTITY => Self::content(detail),
             StatusCode::INTERNAL_SERVER_ERROR => Self::internal(detail),
-            status => Self::new(status, "request", "The request cannot be understood", detail),
+            status => Self::new(
+                status,
+                "request",
+                "The request cannot be understood",
+                detail,
+            ),
         }
     }
 }

@@ -51,7 +51,10 @@ pub struct QuarantinedView {
     (status = 200, description = "inputs that could not be used, newest first", body = [QuarantinedView]),
     (status = 400, description = "a parameter cannot be used", body = Problem, content_type = "application/problem+json"),
 ))]
-pub async fn list(State(app): State<App>, Query(limit): Query<Limit>) -> Result<Json<Vec<QuarantinedView>>, Problem> {
+pub async fn list(
+    State(app): State<App>,
+    Query(limit): Query<Limit>,
+) -> Result<Json<Vec<QuarantinedView>>, Problem> {
     let limit = super::events::limit(limit.limit, DEFAULT, MOST)?;
     let store = app.shared.store.clone();
     let items = app.reads.run(move || store.quarantined(limit)).await?;

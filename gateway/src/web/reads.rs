@@ -33,7 +33,10 @@ impl Reads {
     {
         let turn = tokio::time::timeout(WAIT, self.0.clone().acquire_owned()).await;
         let Ok(Ok(permit)) = turn else {
-            return Err(Problem::unavailable("busy", "too many requests read the log at once; try again"));
+            return Err(Problem::unavailable(
+                "busy",
+                "too many requests read the log at once; try again",
+            ));
         };
         let reading = tokio::task::spawn_blocking(move || {
             // Given back when the read ends, also when nobody waits for it any more.

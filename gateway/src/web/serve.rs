@@ -44,7 +44,9 @@ const SOCKET_PATH_BYTES: usize = 107;
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
     /// Page and API have no login: they stay on loopback.
-    #[error("{0} is not a loopback address; page and API have no login and stay on 127.0.0.1 or [::1]")]
+    #[error(
+        "{0} is not a loopback address; page and API have no login and stay on 127.0.0.1 or [::1]"
+    )]
     NotLoopback(SocketAddr),
     /// Tills on the network must show a token.
     #[error("{0} is not a loopback address; set ingest.token_file")]
@@ -72,7 +74,10 @@ pub enum ServeError {
 }
 
 fn io_error(what: impl Into<String>) -> impl FnOnce(io::Error) -> ServeError {
-    move |why| ServeError::Io { what: what.into(), why }
+    move |why| ServeError::Io {
+        what: what.into(),
+        why,
+    }
 }
 
 /// Ends streams of answers when the program ends. An extension of every request.
@@ -114,8 +119,14 @@ pub async fn serve_http(listener: TcpListener, shared: Shared, shutdown: Cancell
 }
 
 fn loopback_only(listener: &TcpListener) -> Result<SocketAddr, ServeError> {
-    let address = listener.local_addr().map_err(io_error("local address of the web listener"))?;
-    if address.ip().is_loopback() { Ok(address) } else { Err(ServeError::NotLoopback(address)) }
+    let address = listener
+        .local_addr()
+        .map_err(io_error("local address of the web listener"))?;
+    if address.ip().is_loopback() {
+        Ok(address)
+    } else {
+        Err(ServeError::NotLoopback(address))
+    }
 }
 
 /// Serves tills until `shutdown`: `POST /api/pos-events` and nothing else, with the token of
@@ -129,14 +140,24 @@ pub async fn serve_ingest(
     match ingest_guard(&listener, token_file.as_deref()) {
         Ok((address, token)) => {
             tracing::info!(%address, "tills may post their events");
-            serve(&Listener::Tcp(listener), super::router(shared, Access::Ingest(token)), shutdown).await;
+            serve(
+                &Listener::Tcp(listener),
+                super::router(shared, Access::Ingest(token)),
+                shutdown,
+            )
+            .await;
         }
         Err(why) => tracing::error!(%why, "tills cannot post their events"),
     }
 }
 
-fn ingest_guard(listener: &TcpListener, token_file: Option<&Path>) -> Result<(SocketAddr, Option<Token>), ServeError> {
-    let address = listener.local_addr().map_err(io_error("local address of the ingest listener"))?;
+fn ingest_guard(
+    listener: &TcpListener,
+    token_file: Option<&Path>,
+) -> Result<(SocketAddr, Option<Token>), ServeError> {
+    let address = listener
+        .local_addr()
+        .map_err(io_error("local address of the ingest listener"))?;
     match token_file {
         Some(path) => Ok((address, Some(Token::from_file(path)?))),
         None if address.ip().is_loopback() => Ok((address, None)),
@@ -148,7 +169,11 @@ fn ingest_guard(listener: &TcpListener, token_file: Option<&Path>) -> Result<(So
 ///
 /// # Errors
 /// [`ServeError`] when the socket cannot be made, or another daemon answers on it.
-pub async fn serve_control(path: &Path, shared: Shared, shutdown: CancellationToken) -> Result<(), ServeError> {
+pub async fn serve_control(
+    path: &Path,
+    shared: Shared,
+    shutdown: CancellationToken,
+) -> Result<(), ServeError> {
     let listener = bind_control(path).await?;
     let inode = std::fs::metadata(path).map(|meta| meta.ino()).ok();
     let router = super::router(shared, Access::Control);
@@ -170,10 +195,13 @@ async fn bind_control(path: &Path) -> Result<UnixListener, ServeError> {
         return Err(ServeError::TooLong(path.to_owned()));
     }
     if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder).map_err(io_error(format!("create {}", folder.display())))?;
+        std::fs::create_dir_all(folder)
+            .map_err(io_error(format!("create {}", folder.display())))?;
     }
     match std::fs::symlink_metadata(path) {
-        Ok(meta) if !meta.file_type().is_socket() => return Err(ServeError::NoSocket(path.to_owned())),
+        Ok(meta) if !meta.file_type().is_socket() => {
+            return Err(ServeError::NoSocket(path.to_owned()));
+        }
         Ok(_) => match UnixStream::connect(path).await {
             Ok(_) => return Err(ServeError::InUse(path.to_owned())),
             // Nobody answers: it was left behind.
@@ -184,9 +212,11 @@ async fn bind_control(path: &Path) -> Result<UnixListener, ServeError> {
         Err(why) => return Err(io_error(format!("look at {shown}"))(why)),
     }
     let _ = std::fs::remove_file(&beside);
-    let listener = UnixListener::bind(&beside).map_err(io_error(format!("bind {}", beside.display())))?;
+    let listener =
+        UnixListener::bind(&beside).map_err(io_error(format!("bind {}", beside.display())))?;
     let rights = std::fs::Permissions::from_mode(CONTROL_MODE);
-    let placed = std::fs::set_permissions(&beside, rights).and_then(|()| std::fs::rename(&beside, path));
+    let placed =
+        std::fs::set_permissions(&beside, rights).and_then(|()| std::fs::rename(&beside, path));
     placed.map_err(|why| {
         let _ = std::fs::remove_file(&beside);
         io_error(format!("place {shown}"))(why)
@@ -255,14 +285,21 @@ async fn accept(listener: &Listener) -> io::Result<(Socket, Extensions)> {
                     extensions.insert(Address::Control { uid: peer.uid });
                     extensions.insert(peer);
                 }
-                Err(why) => tracing::warn!(%why, "the kernel does not say who is at the control socket"),
+                Err(why) => {
+                    tracing::warn!(%why, "the kernel does not say who is at the control socket")
+                }
             }
             Ok((Box::new(socket), extensions))
         }
     }
 }
 
-async fn connection(socket: Socket, router: Router, extensions: Extensions, shutdown: CancellationToken) {
+async fn connection(
+    socket: Socket,
+    router: Router,
+    extensions: Extensions,
+    shutdown: CancellationToken,
+) {
     let service = hyper::service::service_fn(move |request: Request<Incoming>| {
         let mut request = request.map(Body::new);
         request.extensions_mut().extend(extensions.clone());

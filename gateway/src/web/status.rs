@@ -146,7 +146,8 @@ impl Status {
         let started = *STARTED_NS.get_or_init(clock::monotonic_ns);
         let oldest = shared.store.outbox().oldest();
         let oldest_us = oldest.map_or(0, |oldest| (stamp.utc_us - oldest.utc_us).max(0));
-        let lanes = Lane::ALL.map(|lane| (lane.word().to_owned(), usage.outbox_depth[lane.index()]));
+        let lanes =
+            Lane::ALL.map(|lane| (lane.word().to_owned(), usage.outbox_depth[lane.index()]));
         let why = match &usage.state {
             LogState::Writable => None,
             LogState::Broken { why } => Some(why.clone()),
@@ -190,7 +191,10 @@ impl Status {
                 index_lag: usage.index_lag,
                 index_rebuilds: usage.index_rebuilds,
             },
-            quarantine: QuarantineStatus { total: usage.quarantined, evicted: usage.quarantine_evicted },
+            quarantine: QuarantineStatus {
+                total: usage.quarantined,
+                evicted: usage.quarantine_evicted,
+            },
         }
     }
 }
@@ -206,8 +210,13 @@ fn parts(shared: &Shared) -> BTreeMap<String, PartStatus> {
                 PartState::Down { reason } => ("down", Some(reason)),
             };
             let since = rfc3339(part.since_us);
-            let status =
-                PartStatus { state: state.to_owned(), what: part.what, reason, since, reopened: part.reopened };
+            let status = PartStatus {
+                state: state.to_owned(),
+                what: part.what,
+                reason,
+                since,
+                reopened: part.reopened,
+            };
             (name.to_owned(), status)
         })
         .collect()
@@ -244,17 +253,30 @@ pub(super) async fn readyz(State(app): State<App>) -> Result<Json<Fine>, Problem
     }
     let mut missing = BTreeMap::new();
     if !app.shared.health.accepting.load(Ordering::Acquire) {
-        missing.insert("log".to_owned(), "the log has not taken its first event".to_owned());
+        missing.insert(
+            "log".to_owned(),
+            "the log has not taken its first event".to_owned(),
+        );
     }
     for (name, part) in parts(&app.shared) {
         match part.state.as_str() {
-            "starting" => missing.insert(name, format!("{} is being opened for the first time", part.what)),
+            "starting" => missing.insert(
+                name,
+                format!("{} is being opened for the first time", part.what),
+            ),
             "down" => missing.insert(name, part.reason.unwrap_or_default()),
             _ => None,
         };
     }
     let names: Vec<&str> = missing.keys().map(String::as_str).collect();
-    let detail = format!("waiting for {}", if names.is_empty() { "the parts".to_owned() } else { names.join(", ") });
+    let detail = format!(
+        "waiting for {}",
+        if names.is_empty() {
+            "the parts".to_owned()
+        } else {
+            names.join(", ")
+        }
+    );
     let missing = serde_json::to_value(&missing).unwrap_or_default();
     Err(Problem::unavailable("not-ready", detail).with("missing", missing))
 }

@@ -16,7 +16,9 @@ use serde::{Serialize, Serializer};
 use std::collections::BTreeMap;
 use tillwatch_protocol::event::DrawerState;
 use tillwatch_protocol::time::rfc3339;
-use tillwatch_protocol::{Alert, Clock, Event, EventBody, Finding, Money, Record, Seq, Stamp, WitnessState};
+use tillwatch_protocol::{
+    Alert, Clock, Event, EventBody, Finding, Money, Record, Seq, Stamp, WitnessState,
+};
 use utoipa::ToSchema;
 
 /// Money in whole units of the currency; on the wire a JSON number.
@@ -125,9 +127,18 @@ impl Judgements {
 
     /// Notes a finding below the alert line for its cause.
     pub fn add_finding(&mut self, finding: &Finding) {
-        let Some(cause) = finding.evidence.first() else { return };
+        let Some(cause) = finding.evidence.first() else {
+            return;
+        };
         let contributions = contributions(&finding.contributions);
-        self.put(cause.seq, &Judgement { alert_id: None, score: finding.score, contributions });
+        self.put(
+            cause.seq,
+            &Judgement {
+                alert_id: None,
+                score: finding.score,
+                contributions,
+            },
+        );
     }
 
     fn put(&mut self, seq: Seq, new: &Judgement) {
@@ -140,7 +151,12 @@ impl Judgements {
 
 /// A record as the API shows it; `None` for what nobody is shown (ticks, settings, outbox).
 #[must_use]
-pub fn item(seq: Seq, record: &Record, judgements: &Judgements, context: ViewContext) -> Option<Item> {
+pub fn item(
+    seq: Seq,
+    record: &Record,
+    judgements: &Judgements,
+    context: ViewContext,
+) -> Option<Item> {
     if !is_shown(record) {
         return None;
     }
@@ -190,7 +206,12 @@ pub fn item(seq: Seq, record: &Record, judgements: &Judgements, context: ViewCon
 }
 
 /// When nobody knows: a finding without evidence, which the detectors never make.
-const UNKNOWN: Stamp = Stamp { boot: 0, monotonic_ns: 0, utc_us: 0, clock: Clock::Unsynced };
+const UNKNOWN: Stamp = Stamp {
+    boot: 0,
+    monotonic_ns: 0,
+    utc_us: 0,
+    clock: Clock::Unsynced,
+};
 
 /// A score as JSON shows it.
 fn fraction(score: tillwatch_protocol::Score) -> f64 {
@@ -234,7 +255,9 @@ fn put_subject(item: &mut Item, subject: &tillwatch_protocol::finding::Subject) 
 
 fn notice_item(notice: &tillwatch_protocol::Notice, stamp: &Stamp) -> Item {
     let mut item = bare("notice", stamp, notice.text.clone());
-    item.detail = Some(Detail::Notice { code: notice.code.to_string() });
+    item.detail = Some(Detail::Notice {
+        code: notice.code.to_string(),
+    });
     item
 }
 
@@ -254,7 +277,9 @@ fn event_item(event: &Event, context: ViewContext) -> Item {
             item.ticket_no.clone_from(&receipt.number);
             item.staff_id.clone_from(&receipt.cashier);
             item.text = detail::receipt_sentence(receipt, context);
-            item.detail = Some(Detail::Receipt(Box::new(ReceiptView::new(receipt, context))));
+            item.detail = Some(Detail::Receipt(Box::new(ReceiptView::new(
+                receipt, context,
+            ))));
         }
         EventBody::Drawer { state, initial } => {
             let open = *state == DrawerState::Open;
@@ -264,7 +289,10 @@ fn event_item(event: &Event, context: ViewContext) -> Item {
                 (false, true) => "drawer opened".into(),
                 (false, false) => "drawer closed".into(),
             };
-            item.detail = Some(Detail::Drawer { state: word, initial: *initial });
+            item.detail = Some(Detail::Drawer {
+                state: word,
+                initial: *initial,
+            });
         }
         EventBody::Kick => item.text = "drawer was kicked open".into(),
         EventBody::DrawerCommand(command) => {
@@ -283,14 +311,27 @@ fn event_item(event: &Event, context: ViewContext) -> Item {
                 Some(reason) => format!("{witness}: {word}, {reason}"),
                 None => format!("{witness}: {word}"),
             };
-            item.detail = Some(Detail::Witness { witness: witness.to_string(), state: word, reason });
+            item.detail = Some(Detail::Witness {
+                witness: witness.to_string(),
+                state: word,
+                reason,
+            });
         }
         EventBody::Review(review) => {
             item.alert_id = Some(review.alert_id.to_string());
-            item.text = format!("{} judged an alert {}", review.reviewer, alert::verdict_word(review.verdict));
+            item.text = format!(
+                "{} judged an alert {}",
+                review.reviewer,
+                alert::verdict_word(review.verdict)
+            );
             item.detail = Some(Detail::Review(ReviewView::new(review)));
         }
-        EventBody::Started { version, store, register, demo } => {
+        EventBody::Started {
+            version,
+            store,
+            register,
+            demo,
+        } => {
             item.text = format!("version {version} started");
             item.detail = Some(Detail::Started {
                 version: version.clone(),
@@ -301,11 +342,19 @@ fn event_item(event: &Event, context: ViewContext) -> Item {
         }
         EventBody::Stopped { reason } => {
             item.text = format!("stopped: {reason}");
-            item.detail = Some(Detail::Stopped { reason: reason.clone() });
+            item.detail = Some(Detail::Stopped {
+                reason: reason.clone(),
+            });
         }
-        EventBody::ClockCorrection { offset_us, error_us } => {
+        EventBody::ClockCorrection {
+            offset_us,
+            error_us,
+        } => {
             item.text = format!("the clock moved by {} ms", offset_us / 1_000);
-            item.detail = Some(Detail::ClockCorrection { offset_us: *offset_us, error_us: *error_us });
+            item.detail = Some(Detail::ClockCorrection {
+                offset_us: *offset_us,
+                error_us: *error_us,
+            });
         }
         EventBody::Notice(notice) => return notice_item(notice, &event.stamp),
         // Not shown, see `is_shown`.
@@ -320,7 +369,10 @@ pub fn wall_us(record: &Record) -> i64 {
     match record {
         Record::Event(event) => event.stamp.utc_us,
         Record::Alert(alert) => alert.stamp.utc_us,
-        Record::Finding(finding) => finding.evidence.first().map_or(0, |cause| cause.stamp.utc_us),
+        Record::Finding(finding) => finding
+            .evidence
+            .first()
+            .map_or(0, |cause| cause.stamp.utc_us),
         Record::NotJudged(not_judged) => not_judged.cause.stamp.utc_us,
         Record::Notice(notice) => notice.stamp.utc_us,
         Record::Outbox(entry) => entry.stamp.utc_us,

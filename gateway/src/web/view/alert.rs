@@ -167,7 +167,11 @@ pub(super) fn evidence(alert: &Alert) -> Vec<EvidenceView> {
     alert
         .evidence
         .iter()
-        .map(|e| EvidenceView { seq: e.seq.0, at: e.stamp.to_rfc3339(), what: e.what.clone() })
+        .map(|e| EvidenceView {
+            seq: e.seq.0,
+            at: e.stamp.to_rfc3339(),
+            what: e.what.clone(),
+        })
         .collect()
 }
 

@@ -306,7 +306,11 @@ impl ReceiptView {
 
 pub(super) fn receipt_sentence(receipt: &Receipt, context: ViewContext) -> String {
     let kind = serde_json::to_value(receipt.kind).ok();
-    let kind = kind.as_ref().and_then(serde_json::Value::as_str).unwrap_or("unknown").replace('_', " ");
+    let kind = kind
+        .as_ref()
+        .and_then(serde_json::Value::as_str)
+        .unwrap_or("unknown")
+        .replace('_', " ");
     let mut text = format!("receipt: {kind}");
     if let Some(number) = &receipt.number {
         text.push_str(&format!(" {number}"));
