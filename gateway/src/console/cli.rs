@@ -66,7 +66,7 @@ pub enum Command {
     Check,
     /// Show what works and what does not.
     ///
-    /// While the gateway is down, the last state it wrote, and since when it is down.
+    /// While the gateway is down, the last state it wrote and since when it is down; exits 1 then.
     Status(StatusArgs),
     /// Show what happened, the newest last.
     Events(EventsArgs),
