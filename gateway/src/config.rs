@@ -118,7 +118,7 @@ impl Default for Config {
 }
 
 /// The till's own events.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Pos {
     /// Whether to take them by MQTT (HTTP always works).
@@ -129,12 +129,6 @@ pub struct Pos {
     pub topics: Vec<String>,
     /// The broker.
     pub mqtt: Mqtt,
-}
-
-impl Default for Pos {
-    fn default() -> Self {
-        Self { enabled: false, store_aliases: Vec::new(), topics: Vec::new(), mqtt: Mqtt::default() }
-    }
 }
 
 /// Head office.

@@ -165,14 +165,15 @@ pub async fn run(
     // Before the first part counts anything.
     web::metrics::install();
     let identity = Arc::new(identity(&config, demo)?);
-    let listener = listen(config.web.listen).await?;
-    let address = listener.local_addr().unwrap_or(config.web.listen);
+    // Before listening: of two daemons on the same data the second one is told whose they are.
     let (store, notices) = {
         let config = config.clone();
         tokio::task::spawn_blocking(move || open_store(&config))
             .await
             .map_err(|why| RunError::Task { part: "store", why: why.to_string() })??
     };
+    let listener = listen(config.web.listen).await?;
+    let address = listener.local_addr().unwrap_or(config.web.listen);
     let restored = {
         let (store, data) = (store.clone(), config.data.clone());
         tokio::task::spawn_blocking(move || restore::restore(&store, &data))

@@ -254,9 +254,12 @@ fn printer_link(scratch: &Path) -> PathBuf {
     scratch.join("printer")
 }
 
+/// Keys with values, and the directory that is removed afterwards.
+type Chosen = (Vec<(String, Value)>, Option<PathBuf>);
+
 /// What the demo chooses where nobody else did, and its directory.
 #[cfg(feature = "demo")]
-fn chosen_by_demo(mode: Mode, options: &Options) -> Result<(Vec<(String, Value)>, Option<PathBuf>), StartError> {
+fn chosen_by_demo(mode: Mode, options: &Options) -> Result<Chosen, StartError> {
     let text = |key: &str, value: &str| (key.to_owned(), Value::String(value.to_owned()));
     let mut chosen = Vec::new();
     let mut scratch = None;
@@ -300,7 +303,7 @@ fn chosen_by_demo(mode: Mode, options: &Options) -> Result<(Vec<(String, Value)>
 }
 
 #[cfg(not(feature = "demo"))]
-fn chosen_by_demo(mode: Mode, _: &Options) -> Result<(Vec<(String, Value)>, Option<PathBuf>), StartError> {
+fn chosen_by_demo(mode: Mode, _: &Options) -> Result<Chosen, StartError> {
     match mode {
         Mode::Register => Ok((Vec::new(), None)),
         Mode::Demo | Mode::PosOnly | Mode::Publisher => Err(StartError::NoDemo),

@@ -2,7 +2,7 @@
 //! accepted reaches head office, once: checked at a durable subscriber by message id and by the
 //! gapless numbers of each lane.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
 
 #[path = "../system/support/mod.rs"]
 mod support;

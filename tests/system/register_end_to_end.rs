@@ -1,7 +1,7 @@
 //! One register, end to end: drawer, printer and till come in by their real ways, alerts go out
 //! to a real Mosquitto.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
 
 mod support;
 

@@ -162,16 +162,10 @@ fn quarantined(stamp: Stamp, origin: Origin<'_>, refusal: &Refusal, body: &[u8])
 pub async fn quarantine(shared: &Shared, item: Quarantined) -> Result<(), Refused> {
     let (source, reason) = (item.source.clone(), item.reason.clone());
     tracing::warn!(source, origin = item.origin, size = item.size, "quarantined: {}", item.text);
-    let store = shared.store.clone();
-    let done = tokio::task::spawn_blocking(move || store.quarantine(item)).await;
-    match done {
-        Ok(Ok(())) => {
-            metrics::counter!("events_quarantined_total", "source" => source, "reason" => reason).increment(1);
-            Ok(())
-        }
-        Ok(Err(why)) => Err(Refused::Unavailable(why.to_string())),
-        Err(why) => Err(Refused::Unavailable(why.to_string())),
-    }
+    let kept = shared.store.quarantine(item).await;
+    kept.map_err(|why| Refused::Unavailable(why.to_string()))?;
+    metrics::counter!("events_quarantined_total", "source" => source, "reason" => reason).increment(1);
+    Ok(())
 }
 
 #[cfg(test)]

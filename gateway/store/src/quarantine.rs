@@ -48,12 +48,23 @@ impl Quarantine {
         Ok((Quarantine { log }, opened))
     }
 
-    /// Keeps an item, its bytes cut to [`QUARANTINE_BYTES`].
-    pub(crate) fn add(&self, mut item: Quarantined) -> Result<(), AppendError> {
+    /// Keeps an item, its bytes cut to [`QUARANTINE_BYTES`]; it is on disk when this returns.
+    pub(crate) async fn add(&self, item: Quarantined) -> Result<(), AppendError> {
+        let seq = self.append(item)?;
+        let log = &self.log.inner;
+        let mut durable = log.durable();
+        let reached = durable.wait_for(|now| *now >= seq || log.stopped()).await;
+        match reached {
+            Ok(now) if *now >= seq => Ok(()),
+            _ => Err(AppendError::Closed),
+        }
+    }
+
+    fn append(&self, mut item: Quarantined) -> Result<Seq, AppendError> {
         item.raw.truncate(QUARANTINE_BYTES);
         let mut group = self.log.inner.begin()?;
         group.add(&Record::Quarantined(item))?;
-        group.finish(Urgency::Normal).map(|_| ())
+        group.finish(Urgency::Normal).map(|range| range.last)
     }
 
     /// Newest first.

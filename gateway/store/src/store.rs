@@ -384,12 +384,12 @@ impl Store {
     }
 
     /// Keeps input that could not be used; its bytes are cut to
-    /// [`tillwatch_protocol::QUARANTINE_BYTES`].
+    /// [`tillwatch_protocol::QUARANTINE_BYTES`]. It is on disk when this returns.
     ///
     /// # Errors
     /// [`AppendError`].
-    pub fn quarantine(&self, item: Quarantined) -> Result<(), AppendError> {
-        self.inner.quarantine.add(item)
+    pub async fn quarantine(&self, item: Quarantined) -> Result<(), AppendError> {
+        self.inner.quarantine.add(item).await
     }
 
     /// Quarantined input, newest first.

@@ -1,7 +1,7 @@
 //! What tests of the whole program share: a real Mosquitto, the real program, a real pseudo
 //! terminal for the printer, a FIFO for the drawer's edges, and a durable subscriber.
 
-#![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
 
 pub mod gateway;
 pub mod mosquitto;

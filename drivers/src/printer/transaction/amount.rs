@@ -48,10 +48,7 @@ pub fn trailing_amount(line: &str, minor_digits: u8) -> Option<Amount> {
     let mut negative = credit || trailing_minus;
     let mut signs = 0;
     // Sign, currency and bracket may stand in any order before the digits.
-    loop {
-        let Some(c) = before.chars().next_back() else {
-            break;
-        };
+    while let Some(c) = before.chars().next_back() {
         match c {
             '-' | '−' => negative = true,
             '(' if closing => negative = true,
