@@ -306,6 +306,41 @@ mod tests {
     }
 
     #[test]
+    fn a_long_line_is_not_split_within_a_character() {
+        let jis = b"\x1cC0\x1c&";
+        for (begin, character, set) in [
+            (&b"\x1cC1"[..], &b"\x8d\x87"[..], DoubleByteSet::ShiftJis),
+            (&jis[..], b"\x39\x67", DoubleByteSet::ShiftJis),
+            (b"\x1c&", b"\xba\xcf", DoubleByteSet::Gb18030),
+            (b"\x1c&", b"\x81\x30\x89\x38", DoubleByteSet::Gb18030),
+            (b"\x1c&", b"\xc7\xd5", DoubleByteSet::Ks),
+            (b"\x1c&", b"\xa6\x58", DoubleByteSet::Big5),
+            (
+                b"\x1c(C\x02\x00\x30\x32",
+                "合".as_bytes(),
+                DoubleByteSet::ShiftJis,
+            ),
+            (
+                b"\x1c(C\x02\x00\x30\x32",
+                "😀".as_bytes(),
+                DoubleByteSet::ShiftJis,
+            ),
+        ] {
+            let one = text_of(&[begin, character, b"\n"].concat(), set);
+            assert_eq!(one.chars().count(), 1, "{one}");
+            for before in ["", "A", "AB", "ABC"] {
+                let line = [before.as_bytes(), begin, &character.repeat(200), b"\n"].concat();
+                let text = text_of(&line, set);
+                assert_eq!(
+                    text.matches(&one).count(),
+                    200,
+                    "{one} after {before:?}: {text}"
+                );
+            }
+        }
+    }
+
+    #[test]
     fn columns_stay_apart_and_trailing_blanks_go() {
         assert_eq!(
             latin(b"\x1b$\x20\x00Milk\x1b$\x00\x011.29   \n"),

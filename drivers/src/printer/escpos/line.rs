@@ -85,8 +85,12 @@ pub(super) struct LineBuffer {
     bytes: Vec<u8, MAX_LINE_BYTES>,
     spans: Vec<Span, MAX_LINE_SPANS>,
     visible: bool,
+    /// 0 between characters; see [`still_open`].
+    open: u8,
 }
 
+/// Most bytes of a character in any charset (UTF-8, GB18030).
+const MAX_CHARACTER_BYTES: usize = 4;
 const COLUMN_GAP: u8 = 0x09;
 
 impl LineBuffer {
@@ -99,12 +103,17 @@ impl LineBuffer {
         self.visible
     }
 
-    /// Whether a byte in this mode still fits. A double-byte character is not torn: the
-    /// last place is left free in multi-byte modes.
+    /// Whether a byte in this mode still fits. A character of several bytes is not torn: it
+    /// is begun only where the longest one has room.
     pub(super) fn fits(&self, mode: TextMode) -> bool {
         let same = self.spans.last().is_some_and(|span| span.mode == mode);
-        let reserve = usize::from(mode.charset != Charset::SingleByte);
-        self.bytes.len() + reserve < MAX_LINE_BYTES && (same || !self.spans.is_full())
+        let begins = !same || self.open == 0;
+        let room = if begins && mode.charset != Charset::SingleByte {
+            MAX_CHARACTER_BYTES
+        } else {
+            1
+        };
+        self.bytes.len() + room <= MAX_LINE_BYTES && (same || !self.spans.is_full())
     }
 
     /// Adds a text byte; tells whether it is the line's first visible one.
@@ -113,8 +122,10 @@ impl LineBuffer {
             let start = u16::try_from(self.bytes.len()).unwrap_or(u16::MAX);
             // `fits` was asked before.
             let _ = self.spans.push(Span { start, mode });
+            self.open = 0;
         }
         let _ = self.bytes.push(byte);
+        self.open = still_open(mode.charset, self.open, byte);
         let first = !self.visible && byte > b' ';
         self.visible |= first;
         first
@@ -124,6 +135,7 @@ impl LineBuffer {
     pub(super) fn column_gap(&mut self) {
         if self.visible && self.bytes.last() != Some(&COLUMN_GAP) && !self.bytes.is_full() {
             let _ = self.bytes.push(COLUMN_GAP);
+            self.open = 0;
         }
     }
 
@@ -139,5 +151,31 @@ impl LineBuffer {
         self.bytes.clear();
         self.spans.clear();
         self.visible = false;
+        self.open = 0;
+    }
+}
+
+/// Where `byte` leads within a character, from `open`: 0 when the next byte begins another
+/// one. In UTF-8 it is the number of bytes still to come, in double-byte sets the number of
+/// bytes so far.
+///
+/// The model's double-byte set is not known here: a lead byte of any of them counts, and a
+/// digit behind it makes it one of GB18030's characters of four bytes. A wrong guess (a
+/// half-width katakana) splits a line of over 250 bytes somewhere else, no more.
+fn still_open(charset: Charset, open: u8, byte: u8) -> u8 {
+    match (charset, open) {
+        (Charset::Utf8, 1..) if byte & 0xC0 == 0x80 => open - 1,
+        (Charset::Utf8, _) => match byte {
+            0xC2..=0xDF => 1,
+            0xE0..=0xEF => 2,
+            0xF0..=0xF4 => 3,
+            _ => 0,
+        },
+        (Charset::DoubleByte, 1) if byte.is_ascii_digit() => 2,
+        (Charset::DoubleByte, 2) => 3,
+        (Charset::SingleByte, _) | (_, 1..) => 0,
+        (Charset::Jis, 0) => u8::from(byte > b' '),
+        (Charset::ShiftJis, 0) => u8::from(matches!(byte, 0x81..=0x9F | 0xE0..=0xFC)),
+        (Charset::DoubleByte, 0) => u8::from(matches!(byte, 0x81..=0xFE)),
     }
 }
