@@ -19,7 +19,12 @@ impl Clocks {
     /// Now.
     #[must_use]
     pub fn stamp(&self) -> Stamp {
-        Stamp { boot: self.boot, monotonic_ns: monotonic_ns(), utc_us: wall_us(), clock: sync_state() }
+        Stamp {
+            boot: self.boot,
+            monotonic_ns: monotonic_ns(),
+            utc_us: wall_us(),
+            clock: sync_state(),
+        }
     }
 }
 
@@ -28,14 +33,16 @@ impl Clocks {
 pub fn monotonic_ns() -> u64 {
     // Fails only for a clock that the kernel does not have.
     clock_gettime(ClockId::CLOCK_MONOTONIC).map_or(0, |t| {
-        u64::try_from(t.tv_sec()).unwrap_or(0) * 1_000_000_000 + u64::try_from(t.tv_nsec()).unwrap_or(0)
+        u64::try_from(t.tv_sec()).unwrap_or(0) * 1_000_000_000
+            + u64::try_from(t.tv_nsec()).unwrap_or(0)
     })
 }
 
 /// Wall time in microseconds since 1970 UTC.
 #[must_use]
 pub fn wall_us() -> i64 {
-    clock_gettime(ClockId::CLOCK_REALTIME).map_or(0, |t| t.tv_sec() * 1_000_000 + t.tv_nsec() / 1_000)
+    clock_gettime(ClockId::CLOCK_REALTIME)
+        .map_or(0, |t| t.tv_sec() * 1_000_000 + t.tv_nsec() / 1_000)
 }
 
 /// Whether the kernel's clock is disciplined.

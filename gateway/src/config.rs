@@ -197,7 +197,8 @@ impl Mqtt {
     /// The port in force.
     #[must_use]
     pub fn effective_port(&self) -> u16 {
-        self.port.unwrap_or(if self.tls.enabled { 8883 } else { 1883 })
+        self.port
+            .unwrap_or(if self.tls.enabled { 8883 } else { 1883 })
     }
 }
 
@@ -255,7 +256,10 @@ pub struct Kick {
 
 impl Default for Kick {
     fn default() -> Self {
-        Self { line: None, active_level: LineLevel::High }
+        Self {
+            line: None,
+            active_level: LineLevel::High,
+        }
     }
 }
 
@@ -313,7 +317,13 @@ pub struct Printer {
 
 impl Default for Printer {
     fn default() -> Self {
-        Self { port: None, baud: 9_600, code_page: 0, kanji: "shift_jis".into(), idle_ms: 3_000 }
+        Self {
+            port: None,
+            baud: 9_600,
+            code_page: 0,
+            kanji: "shift_jis".into(),
+            idle_ms: 3_000,
+        }
     }
 }
 
@@ -327,7 +337,9 @@ pub struct Web {
 
 impl Default for Web {
     fn default() -> Self {
-        Self { listen: SocketAddr::from(([127, 0, 0, 1], 8080)) }
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+        }
     }
 }
 
@@ -355,7 +367,11 @@ pub struct Storage {
 
 impl Default for Storage {
     fn default() -> Self {
-        Self { log_mib: 512, quarantine_mib: 16, outbox_max: 100_000 }
+        Self {
+            log_mib: 512,
+            quarantine_mib: 16,
+            outbox_max: 100_000,
+        }
     }
 }
 
@@ -429,7 +445,9 @@ pub struct Log {
 
 impl Default for Log {
     fn default() -> Self {
-        Self { level: "info".into() }
+        Self {
+            level: "info".into(),
+        }
     }
 }
 

@@ -14,7 +14,9 @@ use std::thread::JoinHandle;
 use tillwatch_drivers::drawer::replay::{ReplayClock, ReplayEdges, ReplayHandle};
 use tillwatch_drivers::drawer::{EdgeSource, Level, LineRole};
 use tillwatch_drivers::{DriverError, monotonic_ns};
-use tillwatch_simulator::{Day, Device, Line, Player, Playing, PrinterPort, Register, Run, Stop, StoryError, SystemClock};
+use tillwatch_simulator::{
+    Day, Device, Line, Player, Playing, PrinterPort, Register, Run, Stop, StoryError, SystemClock,
+};
 use tokio::sync::mpsc;
 
 /// Why the demo cannot start.
@@ -56,8 +58,17 @@ impl Wires {
     /// # Errors
     /// [`DemoError::Printer`] when there is no pseudo terminal.
     pub fn new(printer: &Path, pos: mpsc::Sender<(String, String)>) -> Result<Self, DemoError> {
-        let edges = Edges { handle: None, sense: Level::Low, kick: Level::Low, plugged: true };
-        Ok(Self { edges: Arc::new(Mutex::new(edges)), printer: PrinterPort::create(printer)?, pos })
+        let edges = Edges {
+            handle: None,
+            sense: Level::Low,
+            kick: Level::Low,
+            plugged: true,
+        };
+        Ok(Self {
+            edges: Arc::new(Mutex::new(edges)),
+            printer: PrinterPort::create(printer)?,
+            pos,
+        })
     }
 
     /// The drawer's lines, as the gateway opens them.
@@ -67,13 +78,18 @@ impl Wires {
         let open: OpenLines = Box::new(move || {
             let mut edges = edges.lock().unwrap_or_else(PoisonError::into_inner);
             if !edges.plugged {
-                return Err(DriverError::NotFound { device: "simulated drawer".into() });
+                return Err(DriverError::NotFound {
+                    device: "simulated drawer".into(),
+                });
             }
-            let (handle, source) = ReplayEdges::new(ReplayClock::Monotonic, edges.sense, edges.kick);
+            let (handle, source) =
+                ReplayEdges::new(ReplayClock::Monotonic, edges.sense, edges.kick);
             edges.handle = Some(handle);
             Ok(Box::new(source) as Box<dyn EdgeSource>)
         });
-        Devices { drawer: Some((open, true)) }
+        Devices {
+            drawer: Some((open, true)),
+        }
     }
 }
 
@@ -104,7 +120,11 @@ impl Register for Wires {
 
     fn pos(&mut self, topic_kind: &str, json: &str) {
         // A full queue means that the broker is away, as it may be in a shop.
-        if self.pos.try_send((topic_kind.to_owned(), json.to_owned())).is_err() {
+        if self
+            .pos
+            .try_send((topic_kind.to_owned(), json.to_owned()))
+            .is_err()
+        {
             tracing::warn!(topic_kind, "the simulated till could not publish an event");
         }
     }
@@ -112,7 +132,11 @@ impl Register for Wires {
     fn plug(&mut self, device: Device, connected: bool) {
         match device {
             Device::Printer => {
-                let done = if connected { self.printer.plug() } else { self.printer.unplug() };
+                let done = if connected {
+                    self.printer.plug()
+                } else {
+                    self.printer.unplug()
+                };
                 if let Err(why) = done {
                     tracing::warn!(%why, "the simulated printer line cannot be plugged");
                 }
@@ -121,7 +145,10 @@ impl Register for Wires {
                 let mut edges = self.edges.lock().unwrap_or_else(PoisonError::into_inner);
                 edges.plugged = connected;
                 if !connected && let Some(handle) = edges.handle.take() {
-                    handle.fail(DriverError::Gone { device: "simulated drawer".into(), call: "read" });
+                    handle.fail(DriverError::Gone {
+                        device: "simulated drawer".into(),
+                        call: "read",
+                    });
                 }
             }
             Device::Pos | Device::Camera => {}
@@ -133,10 +160,21 @@ impl Register for Wires {
 ///
 /// # Errors
 /// [`DemoError`] when a story cannot be read or there is no thread.
-pub fn live(config: &Config, mut wires: Wires, stop: Stop, tell: impl Fn(&str, &str) + Send + 'static) -> Result<JoinHandle<()>, DemoError> {
+pub fn live(
+    config: &Config,
+    mut wires: Wires,
+    stop: Stop,
+    tell: impl Fn(&str, &str) + Send + 'static,
+) -> Result<JoinHandle<()>, DemoError> {
     let day = Day::demo()?;
-    let store = config.store_code.as_ref().map_or("S01", |code| code.as_str());
-    let register = config.register_id.as_ref().map_or("reg_01", |id| id.as_str());
+    let store = config
+        .store_code
+        .as_ref()
+        .map_or("S01", |code| code.as_str());
+    let register = config
+        .register_id
+        .as_ref()
+        .map_or("reg_01", |id| id.as_str());
     let run = Run::fresh(store, register);
     let thread = std::thread::Builder::new().name("demo".into());
     let handle = thread.spawn(move || {

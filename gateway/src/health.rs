@@ -80,22 +80,38 @@ impl Health {
             state => tracing::info!(part = name, what, ?state, "changed"),
         }
         let was_down = matches!(before.map(|part| &part.state), Some(PartState::Down { .. }));
-        let reopened = before.map_or(0, |part| part.reopened) + u64::from(was_down && state == PartState::Up);
-        metrics::gauge!("driver_up", "driver" => name).set(f64::from(u8::from(state == PartState::Up)));
+        let reopened =
+            before.map_or(0, |part| part.reopened) + u64::from(was_down && state == PartState::Up);
+        metrics::gauge!("driver_up", "driver" => name)
+            .set(f64::from(u8::from(state == PartState::Up)));
         let since_us = crate::clock::wall_us();
-        parts.insert(name, Part { state, what: what.to_owned(), since_us, reopened });
+        parts.insert(
+            name,
+            Part {
+                state,
+                what: what.to_owned(),
+                since_us,
+                reopened,
+            },
+        );
     }
 
     /// All parts by name.
     #[must_use]
     pub fn parts(&self) -> BTreeMap<&'static str, Part> {
-        self.parts.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.parts
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     /// Ready: the log accepts, and every part is up or known to be absent.
     #[must_use]
     pub fn ready(&self) -> bool {
         self.accepting.load(Ordering::Acquire)
-            && self.parts().values().all(|part| matches!(part.state, PartState::Up | PartState::Absent))
+            && self
+                .parts()
+                .values()
+                .all(|part| matches!(part.state, PartState::Up | PartState::Absent))
     }
 }

@@ -56,7 +56,13 @@ pub struct Closed;
 pub fn lanes() -> (Intake, Lanes) {
     let (witnesses, first) = mpsc::channel(WITNESS_LANE);
     let (bulk, after) = mpsc::channel(BULK_LANE);
-    (Intake { witnesses, bulk }, Lanes { witnesses: first, bulk: after })
+    (
+        Intake { witnesses, bulk },
+        Lanes {
+            witnesses: first,
+            bulk: after,
+        },
+    )
 }
 
 impl Intake {
@@ -66,7 +72,13 @@ impl Intake {
     /// # Errors
     /// [`Closed`] when the pipeline has stopped.
     pub fn witness(&self, stamp: Stamp, body: EventBody) -> Result<(), Closed> {
-        self.witnesses.blocking_send(Incoming { stamp, body, answer: None }).map_err(|_| Closed)
+        self.witnesses
+            .blocking_send(Incoming {
+                stamp,
+                body,
+                answer: None,
+            })
+            .map_err(|_| Closed)
     }
 
     /// A witness event from a task.
@@ -74,16 +86,31 @@ impl Intake {
     /// # Errors
     /// [`Closed`] when the pipeline has stopped.
     pub async fn witness_async(&self, stamp: Stamp, body: EventBody) -> Result<(), Closed> {
-        self.witnesses.send(Incoming { stamp, body, answer: None }).await.map_err(|_| Closed)
+        self.witnesses
+            .send(Incoming {
+                stamp,
+                body,
+                answer: None,
+            })
+            .await
+            .map_err(|_| Closed)
     }
 
     /// A bulk event; waits while the lane is full.
     ///
     /// # Errors
     /// [`Closed`] when the pipeline has stopped.
-    pub async fn bulk(&self, stamp: Stamp, body: EventBody) -> Result<oneshot::Receiver<Taken>, Closed> {
+    pub async fn bulk(
+        &self,
+        stamp: Stamp,
+        body: EventBody,
+    ) -> Result<oneshot::Receiver<Taken>, Closed> {
         let (answer, taken) = oneshot::channel();
-        let incoming = Incoming { stamp, body, answer: Some(answer) };
+        let incoming = Incoming {
+            stamp,
+            body,
+            answer: Some(answer),
+        };
         self.bulk.send(incoming).await.map_err(|_| Closed)?;
         Ok(taken)
     }

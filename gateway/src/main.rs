@@ -5,7 +5,10 @@ use tillwatch::console::{self, cli::Cli};
 
 fn main() -> ExitCode {
     let cli = <Cli as clap::Parser>::parse();
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("tillwatch").build();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .thread_name("tillwatch")
+        .build();
     match runtime {
         Ok(runtime) => {
             let code = runtime.block_on(console::main(cli));

@@ -95,7 +95,11 @@ impl Pipeline {
     ///
     /// # Errors
     /// [`PipelineError`] when the log takes or gives no records any more.
-    pub async fn run(mut self, mut lanes: Lanes, shutdown: CancellationToken) -> Result<(), PipelineError> {
+    pub async fn run(
+        mut self,
+        mut lanes: Lanes,
+        shutdown: CancellationToken,
+    ) -> Result<(), PipelineError> {
         let stamp = self.shared.clock.stamp();
         self.conclude(stamp).await?;
         self.start().await?;
@@ -161,11 +165,14 @@ impl Pipeline {
     async fn settings(&mut self) -> Result<(), PipelineError> {
         let config = self.shared.config.borrow().clone();
         // Checked when it was loaded.
-        let Ok(settings) = config.detection_settings() else { return Ok(()) };
+        let Ok(settings) = config.detection_settings() else {
+            return Ok(());
+        };
         self.messages.minor_digits = settings.minor_digits;
         if *self.engine.settings() != settings {
             let stamp = self.shared.clock.stamp();
-            self.event(stamp, EventBody::Settings(Box::new(settings))).await?;
+            self.event(stamp, EventBody::Settings(Box::new(settings)))
+                .await?;
         }
         Ok(())
     }
@@ -200,7 +207,11 @@ impl Pipeline {
     }
 
     async fn take(&mut self, incoming: Incoming) -> Result<(), PipelineError> {
-        let Incoming { stamp, mut body, answer } = incoming;
+        let Incoming {
+            stamp,
+            mut body,
+            answer,
+        } = incoming;
         let taken = match &mut body {
             EventBody::Pos(event) => match self.redelivery.seen(event, &stamp) {
                 redelivery::Seen::Again(seq) => {
@@ -228,20 +239,33 @@ impl Pipeline {
 
     /// Appends one event, judges it, appends what follows.
     async fn event(&mut self, stamp: Stamp, body: EventBody) -> Result<Seq, PipelineError> {
-        let mut event = Event { seq: Seq(0), stamp, body };
+        let mut event = Event {
+            seq: Seq(0),
+            stamp,
+            body,
+        };
         let mut records = vec![Record::Event(event)];
-        if let Record::Event(Event { body: EventBody::Review(review), .. }) = &records[0] {
+        if let Record::Event(Event {
+            body: EventBody::Review(review),
+            ..
+        }) = &records[0]
+        {
             let review = review.clone();
             self.append_review(&mut records, &review, stamp).await?;
         } else {
             self.append(&records).await?;
         }
-        let Some(Record::Event(appended)) = records.into_iter().next() else { return Ok(Seq(0)) };
+        let Some(Record::Event(appended)) = records.into_iter().next() else {
+            return Ok(Seq(0));
+        };
         event = appended;
         event.seq = self.messages.last_event;
         if let EventBody::Pos(pos) = &event.body {
             self.redelivery.remember(pos, &stamp, event.seq);
-            self.shared.health.pos_events.fetch_add(1, Ordering::Relaxed);
+            self.shared
+                .health
+                .pos_events
+                .fetch_add(1, Ordering::Relaxed);
             metrics::counter!("pos_events_total").increment(1);
         }
         let seq = event.seq;
@@ -320,7 +344,10 @@ impl Pipeline {
                 Err(AppendError::Full { .. }) => self.shared.store.room().await,
                 Err(AppendError::OutboxFull { lane }) if with_messages => {
                     // The alert is kept here and shown here; head office misses it, and is told.
-                    tracing::error!(lane = lane.word(), "the outbox is full: an alert stays local");
+                    tracing::error!(
+                        lane = lane.word(),
+                        "the outbox is full: an alert stays local"
+                    );
                     metrics::counter!("outbox_refused_total", "lane" => lane.word()).increment(1);
                     with_messages = false;
                 }
@@ -341,14 +368,22 @@ impl Pipeline {
         if self.shared.live.receiver_count() == 0 || !live::is_shown(&record) {
             return;
         }
-        let item = live::LiveItem { seq, record: Arc::new(record) };
+        let item = live::LiveItem {
+            seq,
+            record: Arc::new(record),
+        };
         if self.live.try_send(item).is_err() {
             metrics::counter!("live_items_dropped_total").increment(1);
         }
     }
 
     fn maybe_snapshot(&mut self) -> Result<(), PipelineError> {
-        if self.snapshot.running.as_ref().is_some_and(|task| !task.is_finished()) {
+        if self
+            .snapshot
+            .running
+            .as_ref()
+            .is_some_and(|task| !task.is_finished())
+        {
             return Ok(());
         }
         let often = self.snapshot.events >= SNAPSHOT_EVENTS;
@@ -362,7 +397,10 @@ impl Pipeline {
     /// Everything appended so far is judged: the state covers the log up to its last record.
     fn save_snapshot(&mut self) -> Result<(), PipelineError> {
         let through = self.shared.store.last_seq();
-        let bytes = self.engine.snapshot().map_err(|why| PipelineError::Snapshot(why.to_string()))?;
+        let bytes = self
+            .engine
+            .snapshot()
+            .map_err(|why| PipelineError::Snapshot(why.to_string()))?;
         let store = self.shared.store.clone();
         self.snapshot.events = 0;
         self.snapshot.at = Instant::now();

@@ -35,7 +35,9 @@ pub enum RunError {
         why: StoreError,
     },
     /// Another daemon has the data.
-    #[error("another tillwatch (pid {pid}) is using {dir}; stop it first, or choose another --data")]
+    #[error(
+        "another tillwatch (pid {pid}) is using {dir}; stop it first, or choose another --data"
+    )]
     Locked {
         /// Which directory.
         dir: PathBuf,
@@ -81,7 +83,10 @@ impl RunError {
     /// Whether the configuration or the way of starting is to blame (exit code 2).
     #[must_use]
     pub fn is_usage(&self) -> bool {
-        matches!(self, Self::Locked { .. } | Self::Device(_) | Self::Config(_) | Self::Listen { .. })
+        matches!(
+            self,
+            Self::Locked { .. } | Self::Device(_) | Self::Config(_) | Self::Listen { .. }
+        )
     }
 }
 
@@ -127,7 +132,11 @@ fn identity(config: &Config, demo: bool) -> Result<Identity, crate::config::Inva
         Some(id) => id.clone(),
         None => RegisterId::new("reg_01").map_err(named("register_id"))?,
     };
-    Ok(Identity { store, register, demo })
+    Ok(Identity {
+        store,
+        register,
+        demo,
+    })
 }
 
 fn open_store(config: &Config) -> Result<(Store, Vec<String>), RunError> {
@@ -143,8 +152,14 @@ fn open_store(config: &Config) -> Result<(Store, Vec<String>), RunError> {
     let opened = Store::open(&config.data, options);
     match opened {
         Ok((store, opened)) => Ok((store, opened.notices)),
-        Err(StoreError::Locked { pid, .. }) => Err(RunError::Locked { dir: config.data.clone(), pid }),
-        Err(why) => Err(RunError::Store { dir: config.data.clone(), why }),
+        Err(StoreError::Locked { pid, .. }) => Err(RunError::Locked {
+            dir: config.data.clone(),
+            pid,
+        }),
+        Err(why) => Err(RunError::Store {
+            dir: config.data.clone(),
+            why,
+        }),
     }
 }
 
@@ -170,7 +185,10 @@ pub async fn run(
         let config = config.clone();
         tokio::task::spawn_blocking(move || open_store(&config))
             .await
-            .map_err(|why| RunError::Task { part: "store", why: why.to_string() })??
+            .map_err(|why| RunError::Task {
+                part: "store",
+                why: why.to_string(),
+            })??
     };
     let listener = listen(config.web.listen).await?;
     let address = listener.local_addr().unwrap_or(config.web.listen);
@@ -178,7 +196,10 @@ pub async fn run(
         let (store, data) = (store.clone(), config.data.clone());
         tokio::task::spawn_blocking(move || restore::restore(&store, &data))
             .await
-            .map_err(|why| RunError::Task { part: "replay", why: why.to_string() })??
+            .map_err(|why| RunError::Task {
+                part: "replay",
+                why: why.to_string(),
+            })??
     };
     tracing::info!(
         from = restored.from.0,
@@ -209,11 +230,18 @@ pub async fn run(
     let uplink = uplink::start(shared.clone(), parts.clone());
     let servers = start_servers(&shared, &config, listener, &parts).await?;
     let folding = tokio::spawn(web::metrics::upkeep(parts.clone()));
-    let housekeeping = tokio::spawn(housekeeping(shared.clone(), config.data.clone(), parts.clone()));
+    let housekeeping = tokio::spawn(housekeeping(
+        shared.clone(),
+        config.data.clone(),
+        parts.clone(),
+    ));
 
     // Outside systemd there is nobody to tell.
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
-    started(Started { web: address, shared: shared.clone() });
+    started(Started {
+        web: address,
+        shared: shared.clone(),
+    });
 
     let ended = tokio::select! {
         () = shutdown.cancelled() => None,
@@ -225,7 +253,10 @@ pub async fn run(
     stop.stop();
     parts.cancel();
     let stopping = async {
-        for task in [pos, uplink, folding, housekeeping].into_iter().chain(servers) {
+        for task in [pos, uplink, folding, housekeeping]
+            .into_iter()
+            .chain(servers)
+        {
             // A part that panicked has said so.
             let _ = task.await;
         }
@@ -243,9 +274,14 @@ pub async fn run(
     };
     let result = match tokio::time::timeout(STOP_LIMIT, stopping).await {
         Ok(Ok(result)) => result.map_err(RunError::from),
-        Ok(Err(why)) => Err(RunError::Task { part: "pipeline", why: why.to_string() }),
+        Ok(Err(why)) => Err(RunError::Task {
+            part: "pipeline",
+            why: why.to_string(),
+        }),
         Err(_) => {
-            tracing::warn!("not everything stopped within {STOP_LIMIT:?}; what was accepted is on disk");
+            tracing::warn!(
+                "not everything stopped within {STOP_LIMIT:?}; what was accepted is on disk"
+            );
             Ok(())
         }
     };
@@ -256,7 +292,12 @@ pub async fn run(
 }
 
 async fn listen(address: std::net::SocketAddr) -> Result<TcpListener, RunError> {
-    TcpListener::bind(address).await.map_err(|why| RunError::Listen { address: address.to_string(), why })
+    TcpListener::bind(address)
+        .await
+        .map_err(|why| RunError::Listen {
+            address: address.to_string(),
+            why,
+        })
 }
 
 /// What opening the store had to say becomes part of the log.
@@ -264,16 +305,29 @@ async fn report_opening(shared: &Shared, notices: Vec<String>) {
     for text in notices {
         tracing::warn!("{text}");
         let stamp = shared.clock.stamp();
-        let notice = Notice { code: "store_opened".into(), text, stamp };
+        let notice = Notice {
+            code: "store_opened".into(),
+            text,
+            stamp,
+        };
         // The pipeline's end is reported by itself.
-        let _ = shared.intake.witness_async(stamp, EventBody::Notice(notice)).await;
+        let _ = shared
+            .intake
+            .witness_async(stamp, EventBody::Notice(notice))
+            .await;
     }
 }
 
 async fn absent(shared: &Shared, witness: Witness, name: &'static str) {
     shared.health.set(name, "", PartState::Absent);
-    let body = EventBody::Witness { witness, state: WitnessState::Absent };
-    let _ = shared.intake.witness_async(shared.clock.stamp(), body).await;
+    let body = EventBody::Witness {
+        witness,
+        state: WitnessState::Absent,
+    };
+    let _ = shared
+        .intake
+        .witness_async(shared.clock.stamp(), body)
+        .await;
 }
 
 async fn start_devices(
@@ -294,8 +348,16 @@ async fn start_devices(
     };
     match open {
         Some(open) => {
-            let sense = config.drawer.line.clone().unwrap_or_else(|| "simulated".into());
-            let kick = config.kick.line.clone().or_else(|| Some("simulated".into()));
+            let sense = config
+                .drawer
+                .line
+                .clone()
+                .unwrap_or_else(|| "simulated".into());
+            let kick = config
+                .kick
+                .line
+                .clone()
+                .or_else(|| Some("simulated".into()));
             if !wiring.has_kick {
                 absent(shared, Witness::KickLine, part::KICK).await;
             }
@@ -310,7 +372,13 @@ async fn start_devices(
     match (printer::configured(config), &config.printer.port) {
         (Some(open), Some(port)) => {
             let what = port.display().to_string();
-            let handle = printer::start(shared.clone(), what, printer::Reading::of(config), open, stop.clone());
+            let handle = printer::start(
+                shared.clone(),
+                what,
+                printer::Reading::of(config),
+                open,
+                stop.clone(),
+            );
             threads.push(handle.map_err(thread("printer"))?);
         }
         _ => absent(shared, Witness::Printer, part::PRINTER).await,
@@ -324,11 +392,20 @@ async fn start_servers(
     listener: TcpListener,
     parts: &CancellationToken,
 ) -> Result<Vec<tokio::task::JoinHandle<()>>, RunError> {
-    let mut servers = vec![tokio::spawn(web::serve_http(listener, shared.clone(), parts.clone()))];
+    let mut servers = vec![tokio::spawn(web::serve_http(
+        listener,
+        shared.clone(),
+        parts.clone(),
+    ))];
     if let Some(address) = config.ingest.listen {
         let listener = listen(address).await?;
         let token = config.ingest.token_file.clone();
-        servers.push(tokio::spawn(web::serve_ingest(listener, token, shared.clone(), parts.clone())));
+        servers.push(tokio::spawn(web::serve_ingest(
+            listener,
+            token,
+            shared.clone(),
+            parts.clone(),
+        )));
     }
     let (path, shared, parts) = (control_socket(config), shared.clone(), parts.clone());
     servers.push(tokio::spawn(async move {
@@ -349,7 +426,8 @@ async fn housekeeping(shared: Shared, data: PathBuf, parts: CancellationToken) {
         }
         tracing::info!("{}", terminal::status_line(&shared, 0.0));
         let (shared, data) = (shared.clone(), data.clone());
-        let written = tokio::task::spawn_blocking(move || console::state_file::write(&data, &shared)).await;
+        let written =
+            tokio::task::spawn_blocking(move || console::state_file::write(&data, &shared)).await;
         if let Ok(Err(why)) = written {
             tracing::warn!(%why, "the state file was not written");
         }

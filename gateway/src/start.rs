@@ -57,7 +57,9 @@ pub enum StartError {
     #[error(transparent)]
     Config(#[from] ConfigError),
     /// A register whose configuration is lost must not invent anything.
-    #[error("{CONFIG_DIR} exists but {CONFIG_FILE} is not in it; put it back, or name a file with --config")]
+    #[error(
+        "{CONFIG_DIR} exists but {CONFIG_FILE} is not in it; put it back, or name a file with --config"
+    )]
     ConfigLost,
     /// This build has no demo.
     #[error("no configuration is given and this build has no demo mode; name a file with --config")]
@@ -126,9 +128,20 @@ pub fn mode(options: &Options, config_dir: &Path) -> Result<(Mode, Option<PathBu
     }
     if config_dir.exists() {
         let path = config_dir.join(CONFIG_FILE);
-        return if path.exists() { Ok((Mode::Register, Some(path))) } else { Err(StartError::ConfigLost) };
+        return if path.exists() {
+            Ok((Mode::Register, Some(path)))
+        } else {
+            Err(StartError::ConfigLost)
+        };
     }
-    Ok((if options.enable_pos { Mode::PosOnly } else { Mode::Demo }, None))
+    Ok((
+        if options.enable_pos {
+            Mode::PosOnly
+        } else {
+            Mode::Demo
+        },
+        None,
+    ))
 }
 
 /// Flags and the environment, over `file` and what the demo chooses.
@@ -136,15 +149,32 @@ pub fn mode(options: &Options, config_dir: &Path) -> Result<(Mode, Option<PathBu
 pub fn given(options: &Options, file: Option<PathBuf>, demo: Vec<(String, Value)>) -> Given {
     let mut flags = Vec::new();
     if options.enable_pos {
-        flags.push(("pos.enabled".to_owned(), Value::Boolean(true), "--enable-pos"));
+        flags.push((
+            "pos.enabled".to_owned(),
+            Value::Boolean(true),
+            "--enable-pos",
+        ));
     }
     if let Some(data) = &options.data {
-        flags.push(("data".to_owned(), Value::String(data.display().to_string()), "--data"));
+        flags.push((
+            "data".to_owned(),
+            Value::String(data.display().to_string()),
+            "--data",
+        ));
     }
     if let Some(listen) = options.listen {
-        flags.push(("web.listen".to_owned(), Value::String(listen.to_string()), "--listen"));
+        flags.push((
+            "web.listen".to_owned(),
+            Value::String(listen.to_string()),
+            "--listen",
+        ));
     }
-    Given { file, environment: std::env::vars().collect(), flags, demo }
+    Given {
+        file,
+        environment: std::env::vars().collect(),
+        flags,
+        demo,
+    }
 }
 
 async fn start(options: Options) -> Result<(), StartError> {
@@ -181,10 +211,17 @@ async fn gateway(
     let (news, waiting) = mpsc::channel(NEWS);
     let simulated = simulate(mode, options, &config, scratch, &news, shutdown)?;
     let demo = mode == Mode::Demo;
-    let ended = run::run(layers, demo, simulated.devices, shutdown.clone(), reload, |started| {
-        welcome(mode, &config, &started, &news);
-        tokio::spawn(terminal::show(started.shared, waiting, shutdown.clone()));
-    })
+    let ended = run::run(
+        layers,
+        demo,
+        simulated.devices,
+        shutdown.clone(),
+        reload,
+        |started| {
+            welcome(mode, &config, &started, &news);
+            tokio::spawn(terminal::show(started.shared, waiting, shutdown.clone()));
+        },
+    )
     .await;
     // Whoever else waits for the end, when the gateway ended by itself.
     shutdown.cancel();
@@ -208,16 +245,37 @@ fn simulate(
     shutdown: &CancellationToken,
 ) -> Result<Simulated, StartError> {
     use crate::demo::{self, till};
-    let store = config.store_code.as_ref().map_or("S01", |code| code.as_str()).to_owned();
-    let register = config.register_id.as_ref().map_or("reg_01", |id| id.as_str()).to_owned();
-    let mut simulated = Simulated { devices: Devices::default(), stop: Box::new(|| {}) };
+    let store = config
+        .store_code
+        .as_ref()
+        .map_or("S01", |code| code.as_str())
+        .to_owned();
+    let register = config
+        .register_id
+        .as_ref()
+        .map_or("reg_01", |id| id.as_str())
+        .to_owned();
+    let mut simulated = Simulated {
+        devices: Devices::default(),
+        stop: Box::new(|| {}),
+    };
     if mode != Mode::Demo && !options.simulate_pos {
         return Ok(simulated);
     }
     let (events, queue) = mpsc::channel(till::QUEUE);
-    tokio::spawn(till::publish(config.pos.mqtt.clone(), store.clone(), queue, shutdown.clone()));
+    tokio::spawn(till::publish(
+        config.pos.mqtt.clone(),
+        store.clone(),
+        queue,
+        shutdown.clone(),
+    ));
     if options.simulate_pos {
-        tokio::spawn(till::cycle(store, register, events.clone(), shutdown.clone()));
+        tokio::spawn(till::cycle(
+            store,
+            register,
+            events.clone(),
+            shutdown.clone(),
+        ));
     }
     if let (Mode::Demo, Some(scratch)) = (mode, scratch) {
         let wires = demo::Wires::new(&printer_link(scratch), events)?;
@@ -245,7 +303,10 @@ fn simulate(
     _: &mpsc::Sender<String>,
     _: &CancellationToken,
 ) -> Result<Simulated, StartError> {
-    Ok(Simulated { devices: Devices::default(), stop: Box::new(|| {}) })
+    Ok(Simulated {
+        devices: Devices::default(),
+        stop: Box::new(|| {}),
+    })
 }
 
 /// The line that stands for the printer's serial port in the demo.
@@ -291,12 +352,22 @@ fn chosen_by_demo(mode: Mode, options: &Options) -> Result<Chosen, StartError> {
             chosen.push(text("data", &path.display().to_string()));
         }
     }
-    let elsewhere = ["MQTT_HOST", "TILLWATCH_POS__MQTT__HOST", "TILLWATCH_UPLINK__MQTT__HOST"];
-    if elsewhere.iter().all(|name| std::env::var_os(name).is_none_or(|value| value.is_empty())) {
+    let elsewhere = [
+        "MQTT_HOST",
+        "TILLWATCH_POS__MQTT__HOST",
+        "TILLWATCH_UPLINK__MQTT__HOST",
+    ];
+    if elsewhere
+        .iter()
+        .all(|name| std::env::var_os(name).is_none_or(|value| value.is_empty()))
+    {
         let address = crate::demo::broker::start()?;
         for section in ["pos.mqtt", "uplink.mqtt"] {
             chosen.push(text(&format!("{section}.host"), &address.ip().to_string()));
-            chosen.push((format!("{section}.port"), Value::Integer(i64::from(address.port()))));
+            chosen.push((
+                format!("{section}.port"),
+                Value::Integer(i64::from(address.port())),
+            ));
         }
     }
     Ok((chosen, scratch))
@@ -312,7 +383,10 @@ fn chosen_by_demo(mode: Mode, _: &Options) -> Result<Chosen, StartError> {
 
 #[cfg(feature = "demo")]
 fn make_dir(path: &Path) -> Result<(), StartError> {
-    std::fs::create_dir_all(path).map_err(|why| StartError::DataDir { path: path.to_owned(), why })
+    std::fs::create_dir_all(path).map_err(|why| StartError::DataDir {
+        path: path.to_owned(),
+        why,
+    })
 }
 
 #[cfg(feature = "demo")]
@@ -328,11 +402,24 @@ fn state_home() -> PathBuf {
 async fn publisher(config: &Config, shutdown: &CancellationToken) -> Result<(), StartError> {
     use crate::demo::till;
     crate::broker::install_crypto();
-    let store = config.store_code.as_ref().map_or("S01", |code| code.as_str()).to_owned();
-    let register = config.register_id.as_ref().map_or("reg_01", |id| id.as_str()).to_owned();
+    let store = config
+        .store_code
+        .as_ref()
+        .map_or("S01", |code| code.as_str())
+        .to_owned();
+    let register = config
+        .register_id
+        .as_ref()
+        .map_or("reg_01", |id| id.as_str())
+        .to_owned();
     let (events, queue) = mpsc::channel(till::QUEUE);
     tokio::join!(
-        till::publish(config.pos.mqtt.clone(), store.clone(), queue, shutdown.clone()),
+        till::publish(
+            config.pos.mqtt.clone(),
+            store.clone(),
+            queue,
+            shutdown.clone()
+        ),
         till::cycle(store, register, events, shutdown.clone()),
     );
     Ok(())
@@ -354,12 +441,18 @@ fn welcome(mode: Mode, config: &Config, started: &Started, news: &mpsc::Sender<S
     }
     let web = started.web;
     let data = config.data.display();
-    text.push_str(&format!("API:      http://{web}/api/status   (metrics: /metrics, live: /api/live)\n"));
+    text.push_str(&format!(
+        "API:      http://{web}/api/status   (metrics: /metrics, live: /api/live)\n"
+    ));
     if let Some(host) = &config.uplink.mqtt.host {
         let port = config.uplink.mqtt.effective_port();
-        text.push_str(&format!("Alerts:   mosquitto_sub -V 5 -h {host} -p {port} -t 'stores/#' -v\n"));
+        text.push_str(&format!(
+            "Alerts:   mosquitto_sub -V 5 -h {host} -p {port} -t 'stores/#' -v\n"
+        ));
     }
-    text.push_str(&format!("Commands: tillwatch status --data {data}   (also: events, alerts)\n"));
+    text.push_str(&format!(
+        "Commands: tillwatch status --data {data}   (also: events, alerts)\n"
+    ));
     text.push_str("Stop with Ctrl-C.");
     // The terminal takes it as its first block.
     let _ = news.try_send(text);
@@ -374,13 +467,21 @@ fn start_log(config: &Config, mode: Mode) {
     } else {
         config.log.level.as_str()
     };
-    let filter = EnvFilter::try_new(format!("{level},rumqttd=error,rumqttc=warn")).unwrap_or_default();
+    let filter =
+        EnvFilter::try_new(format!("{level},rumqttd=error,rumqttc=warn")).unwrap_or_default();
     // A second start in one process (tests) keeps the first one's log.
-    let _ = fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(on_terminal).try_init();
+    let _ = fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(on_terminal)
+        .try_init();
 }
 
 fn listen_to_signals() -> std::io::Result<[Signal; 2]> {
-    Ok([signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?])
+    Ok([
+        signal(SignalKind::terminate())?,
+        signal(SignalKind::interrupt())?,
+    ])
 }
 
 async fn stop_on_signals([mut terminate, mut interrupt]: [Signal; 2], shutdown: CancellationToken) {
@@ -400,8 +501,14 @@ async fn stop_on_signals([mut terminate, mut interrupt]: [Signal; 2], shutdown: 
 }
 
 /// SIGHUP reads the configuration again: whole, or not at all.
-async fn reload_on_hangup(given: Given, config: watch::Sender<Arc<Config>>, shutdown: CancellationToken) {
-    let Ok(mut hangup) = signal(SignalKind::hangup()) else { return };
+async fn reload_on_hangup(
+    given: Given,
+    config: watch::Sender<Arc<Config>>,
+    shutdown: CancellationToken,
+) {
+    let Ok(mut hangup) = signal(SignalKind::hangup()) else {
+        return;
+    };
     loop {
         tokio::select! {
             () = shutdown.cancelled() => return,
@@ -455,11 +562,21 @@ mod tests {
     fn without_anything_it_is_a_demo() {
         let nowhere = Path::new("/nonexistent/tillwatch");
         assert_eq!(mode(&options(), nowhere).unwrap(), (Mode::Demo, None));
-        let pos = Options { enable_pos: true, ..options() };
+        let pos = Options {
+            enable_pos: true,
+            ..options()
+        };
         assert_eq!(mode(&pos, nowhere).unwrap(), (Mode::PosOnly, None));
-        let both = Options { enable_pos: true, simulate_pos: true, ..options() };
+        let both = Options {
+            enable_pos: true,
+            simulate_pos: true,
+            ..options()
+        };
         assert_eq!(mode(&both, nowhere).unwrap(), (Mode::PosOnly, None));
-        let publisher = Options { simulate_pos: true, ..options() };
+        let publisher = Options {
+            simulate_pos: true,
+            ..options()
+        };
         assert_eq!(mode(&publisher, nowhere).unwrap(), (Mode::Publisher, None));
     }
 
@@ -470,7 +587,10 @@ mod tests {
         assert_eq!(lost.exit_code(), 2);
         let path = folder.path().join(CONFIG_FILE);
         std::fs::write(&path, "").unwrap();
-        assert_eq!(mode(&options(), folder.path()).unwrap(), (Mode::Register, Some(path)));
+        assert_eq!(
+            mode(&options(), folder.path()).unwrap(),
+            (Mode::Register, Some(path))
+        );
     }
 
     #[test]

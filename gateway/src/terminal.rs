@@ -34,7 +34,10 @@ pub struct Terminal {
 
 impl Default for Terminal {
     fn default() -> Self {
-        Self { in_place: std::io::stdout().is_terminal(), line: String::new() }
+        Self {
+            in_place: std::io::stdout().is_terminal(),
+            line: String::new(),
+        }
     }
 }
 
@@ -72,7 +75,11 @@ impl Terminal {
 }
 
 /// Shows alerts and the status line until `shutdown`. `news` are further blocks to show.
-pub async fn show(shared: Shared, mut news: tokio::sync::mpsc::Receiver<String>, shutdown: CancellationToken) {
+pub async fn show(
+    shared: Shared,
+    mut news: tokio::sync::mpsc::Receiver<String>,
+    shutdown: CancellationToken,
+) {
     let mut terminal = Terminal::default();
     let mut live = shared.live.subscribe();
     let mut every = tokio::time::interval(STATUS_EVERY);
@@ -103,8 +110,15 @@ pub async fn show(shared: Shared, mut news: tokio::sync::mpsc::Receiver<String>,
 /// An alert as a block with a heading.
 #[must_use]
 pub fn alert_block(alert: &tillwatch_protocol::Alert, minor_digits: u8) -> String {
-    let revision = if alert.revision == 1 { String::new() } else { format!(" (revision {})", alert.revision) };
-    format!("\n=== ALERT{revision} ===\n{}", alert.text_block(minor_digits))
+    let revision = if alert.revision == 1 {
+        String::new()
+    } else {
+        format!(" (revision {})", alert.revision)
+    };
+    format!(
+        "\n=== ALERT{revision} ===\n{}",
+        alert.text_block(minor_digits)
+    )
 }
 
 fn trouble(shared: &Shared) -> String {
@@ -115,7 +129,11 @@ fn trouble(shared: &Shared) -> String {
         .filter(|(_, part)| matches!(part.state, PartState::Down { .. }))
         .map(|(name, _)| name)
         .collect();
-    if down.is_empty() { String::new() } else { format!(" | down: {}", down.join(", ")) }
+    if down.is_empty() {
+        String::new()
+    } else {
+        format!(" | down: {}", down.join(", "))
+    }
 }
 
 /// One sentence on standard error, for a person.

@@ -2,7 +2,12 @@
 //! accepted reaches head office, once: checked at a durable subscriber by message id and by the
 //! gapless numbers of each lane.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr
+)]
 
 #[path = "../system/support/mod.rs"]
 mod support;
@@ -23,6 +28,8 @@ use tillwatch_simulator::random::XorShift64Star;
 const KILLS: u32 = 50;
 /// Tills that post at once.
 const TILLS: u64 = 4;
+/// Each till rests this long after an accepted event: a busy shop, not a flood.
+const PACE: Duration = Duration::from_millis(20);
 /// Time for everything that was accepted to arrive after the last start.
 const ARRIVAL: Duration = Duration::from_secs(90);
 
@@ -40,10 +47,15 @@ impl Load {
         let stop = Arc::new(AtomicBool::new(false));
         let serial = Arc::new(AtomicU64::new(0));
         let threads = (0..TILLS).map(|_| {
-            let (accepted, stop, serial, url) = (accepted.clone(), stop.clone(), serial.clone(), url.clone());
+            let (accepted, stop, serial, url) =
+                (accepted.clone(), stop.clone(), serial.clone(), url.clone());
             std::thread::spawn(move || post_voids(&accepted, &stop, &serial, &url))
         });
-        Self { accepted: accepted.clone(), threads: threads.collect(), stop }
+        Self {
+            accepted: accepted.clone(),
+            threads: threads.collect(),
+            stop,
+        }
     }
 
     fn count(&self) -> usize {
@@ -55,11 +67,19 @@ impl Load {
         for thread in self.threads {
             thread.join().unwrap();
         }
-        Arc::try_unwrap(self.accepted).unwrap().into_inner().unwrap()
+        Arc::try_unwrap(self.accepted)
+            .unwrap()
+            .into_inner()
+            .unwrap()
     }
 }
 
-fn post_voids(accepted: &Mutex<BTreeSet<String>>, stop: &AtomicBool, serial: &AtomicU64, url: &Mutex<String>) {
+fn post_voids(
+    accepted: &Mutex<BTreeSet<String>>,
+    stop: &AtomicBool,
+    serial: &AtomicU64,
+    url: &Mutex<String>,
+) {
     let agent: ureq::Agent = ureq::Agent::config_builder()
         .http_status_as_error(false)
         .timeout_global(Some(Duration::from_secs(5)))
@@ -67,16 +87,20 @@ fn post_voids(accepted: &Mutex<BTreeSet<String>>, stop: &AtomicBool, serial: &At
         .into();
     loop {
         let id = format!("k-{}", serial.fetch_add(1, Ordering::Relaxed));
-        let body = json!({"event_id": id, "event_type": "void_transaction", "amount": 1}).to_string();
+        let body =
+            json!({"event_id": id, "event_type": "void_transaction", "amount": 1}).to_string();
         loop {
             if stop.load(Ordering::Acquire) {
                 return;
             }
             let target = url.lock().unwrap().clone();
-            let request = agent.post(&target).header("content-type", "application/json");
+            let request = agent
+                .post(&target)
+                .header("content-type", "application/json");
             match request.send(&body) {
                 Ok(response) if response.status().is_success() => {
                     accepted.lock().unwrap().insert(id);
+                    std::thread::park_timeout(PACE);
                     break;
                 }
                 // Dead, or not up again yet.
@@ -90,28 +114,46 @@ fn post_voids(accepted: &Mutex<BTreeSet<String>>, stop: &AtomicBool, serial: &At
 fn check(head_office: &Subscriber, accepted: &BTreeSet<String>) {
     let alerts_of = || -> BTreeMap<String, BTreeSet<String>> {
         let mut alerts: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-        for alert in head_office.by_message_id().values().filter(|json| json["rule"] == "pos_score") {
+        for alert in head_office
+            .by_message_id()
+            .values()
+            .filter(|json| json["rule"] == "pos_score")
+        {
             let text = |field: &str| alert[field].as_str().unwrap_or_default().to_owned();
-            alerts.entry(text("event_id")).or_default().insert(text("alert_id"));
+            alerts
+                .entry(text("event_id"))
+                .or_default()
+                .insert(text("alert_id"));
         }
         alerts
     };
     let missing = |alerts: &BTreeMap<String, BTreeSet<String>>| -> Vec<String> {
-        accepted.iter().filter(|id| !alerts.contains_key(*id)).cloned().collect()
+        accepted
+            .iter()
+            .filter(|id| !alerts.contains_key(*id))
+            .cloned()
+            .collect()
     };
     let deadline = Instant::now() + ARRIVAL;
     while !missing(&alerts_of()).is_empty() && Instant::now() < deadline {
         std::thread::park_timeout(Duration::from_millis(100));
     }
     let alerts = alerts_of();
-    assert_eq!(missing(&alerts), Vec::<String>::new(), "accepted, and never arrived");
+    assert_eq!(
+        missing(&alerts),
+        Vec::<String>::new(),
+        "accepted, and never arrived"
+    );
     let doubled: Vec<_> = alerts.iter().filter(|(_, ids)| ids.len() != 1).collect();
     assert!(doubled.is_empty(), "one event, several alerts: {doubled:?}");
     for ((epoch, lane), numbers) in head_office.lane_sequences() {
         let last = *numbers.last().unwrap();
         let whole: BTreeSet<u64> = (1..=last).collect();
         let holes: Vec<_> = whole.difference(&numbers).collect();
-        assert!(holes.is_empty(), "epoch {epoch}, lane {lane}: {holes:?} of {last} are missing");
+        assert!(
+            holes.is_empty(),
+            "epoch {epoch}, lane {lane}: {holes:?} of {last} are missing"
+        );
     }
 }
 
@@ -124,7 +166,10 @@ fn register() -> (Mosquitto, Subscriber, Gateway) {
 
 #[test]
 fn fifty_random_kills_under_load_lose_and_double_nothing() {
-    let seed = std::env::var("TILLWATCH_TEST_SEED").ok().and_then(|s| s.parse().ok()).unwrap_or(20_261_121);
+    let seed = std::env::var("TILLWATCH_TEST_SEED")
+        .ok()
+        .and_then(|s| s.parse().ok())
+        .unwrap_or(20_261_121);
     eprintln!("seed {seed} (TILLWATCH_TEST_SEED repeats it)");
     let mut random = XorShift64Star::new(seed);
     let (_broker, head_office, mut gateway) = register();
@@ -136,7 +181,9 @@ fn fifty_random_kills_under_load_lose_and_double_nothing() {
         *url.lock().unwrap() = gateway.url("/api/pos-events");
         let before = load.count();
         let patience = Duration::from_secs(60);
-        wait_for_within(patience, "an event to be accepted", || (load.count() > before).then_some(()));
+        wait_for_within(patience, "an event to be accepted", || {
+            (load.count() > before).then_some(())
+        });
         std::thread::park_timeout(Duration::from_millis(random.below(400)));
         gateway.kill();
         assert!(load.count() > before, "round {round}");
@@ -160,8 +207,12 @@ fn fifty_random_kills_under_load_lose_and_double_nothing() {
         let kept = before.iter().filter(|id| now.contains(id)).count();
         (kept * 10 >= before.len() * 8).then_some(())
     };
-    wait_for_within(ARRIVAL, "the events to be back", || same(&recent, "/api/events/recent?limit=100"));
-    wait_for_within(ARRIVAL, "the review queue to be back", || same(&pending, "/api/alerts/pending"));
+    wait_for_within(ARRIVAL, "the events to be back", || {
+        same(&recent, "/api/events/recent?limit=100")
+    });
+    wait_for_within(ARRIVAL, "the review queue to be back", || {
+        same(&pending, "/api/alerts/pending")
+    });
     check(&head_office, &accepted);
 }
 
@@ -174,7 +225,10 @@ fn ids(list: &Value) -> Vec<String> {
                 if let Some(id) = fields.get("event_id").and_then(Value::as_str) {
                     into.push(id.to_owned());
                 }
-                fields.values().filter(|v| v.is_array()).for_each(|item| walk(item, into));
+                fields
+                    .values()
+                    .filter(|v| v.is_array())
+                    .for_each(|item| walk(item, into));
             }
             _ => {}
         }
@@ -204,13 +258,22 @@ fn a_kill_at_every_named_point_loses_and_doubles_nothing() {
     gateway.listening();
     *url.lock().unwrap() = gateway.url("/api/pos-events");
     let before = load.count();
-    wait_for_within(ARRIVAL, "an event to be accepted", || (load.count() > before).then_some(()));
+    wait_for_within(ARRIVAL, "an event to be accepted", || {
+        (load.count() > before).then_some(())
+    });
     let accepted = load.end();
     check(&head_office, &accepted);
-    eprintln!("{} of {} points were reached: {hit:?}", hit.len(), tillwatch_store::failpoint::NAMES.len());
+    eprintln!(
+        "{} of {} points were reached: {hit:?}",
+        hit.len(),
+        tillwatch_store::failpoint::NAMES.len()
+    );
     // Points of recycling need a full log; the store's own tests reach those.
     for procedure in ["group.", "snapshot.", "outbox_state.", "index.", "close."] {
-        assert!(hit.iter().any(|name| name.starts_with(procedure)), "no kill in {procedure}");
+        assert!(
+            hit.iter().any(|name| name.starts_with(procedure)),
+            "no kill in {procedure}"
+        );
     }
 }
 
@@ -231,7 +294,11 @@ fn aborted(gateway: &mut Gateway, url: &Mutex<String>, load: &Load) -> bool {
             asked = true;
             gateway.signal(nix::sys::signal::Signal::SIGTERM);
         }
-        assert!(Instant::now() < limit + Duration::from_secs(60), "it hangs:\n{}", gateway.output());
+        assert!(
+            Instant::now() < limit + Duration::from_secs(60),
+            "it hangs:\n{}",
+            gateway.output()
+        );
         std::thread::park_timeout(Duration::from_millis(5));
     }
 }

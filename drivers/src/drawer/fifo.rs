@@ -48,16 +48,28 @@ impl FifoEdges {
             let device = device.clone();
             move |source: std::io::Error| match source.kind() {
                 IoKind::NotFound => DriverError::NotFound { device },
-                _ => DriverError::Io { device, call, source },
+                _ => DriverError::Io {
+                    device,
+                    call,
+                    source,
+                },
             }
         };
         let kind = std::fs::metadata(path).map_err(io("stat"))?.file_type();
         if !kind.is_fifo() {
-            return Err(DriverError::Config { device, reason: "is no FIFO; make one with mkfifo".into() });
+            return Err(DriverError::Config {
+                device,
+                reason: "is no FIFO; make one with mkfifo".into(),
+            });
         }
         // Open for writing too: without it the end of one writer would be the end of all.
         let flags = (OFlag::O_NONBLOCK | OFlag::O_CLOEXEC).bits();
-        let file = OpenOptions::new().read(true).write(true).custom_flags(flags).open(path).map_err(io("open"))?;
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .custom_flags(flags)
+            .open(path)
+            .map_err(io("open"))?;
         Ok(Self {
             file,
             device,
@@ -112,7 +124,12 @@ impl FifoEdges {
             LineRole::Sense => self.sense = level,
             LineRole::Kick => self.kick = level,
         }
-        self.ready.push_back(Edge { role, level, monotonic_ns: monotonic_ns(), lost_before: 0 });
+        self.ready.push_back(Edge {
+            role,
+            level,
+            monotonic_ns: monotonic_ns(),
+            lost_before: 0,
+        });
     }
 }
 
@@ -123,7 +140,11 @@ impl EdgeSource for FifoEdges {
         }
         let gone = |call| {
             let device = self.device.clone();
-            move |source: std::io::Error| DriverError::Io { device, call, source }
+            move |source: std::io::Error| DriverError::Io {
+                device,
+                call,
+                source,
+            }
         };
         let millis = timeout.as_micros().div_ceil(1_000);
         let timeout = PollTimeout::from(u16::try_from(millis).unwrap_or(u16::MAX));
@@ -164,13 +185,19 @@ mod tests {
     fn edges_are_read_as_they_are_written_and_nonsense_is_counted() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("drawer");
-        nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRUSR | nix::sys::stat::Mode::S_IWUSR).unwrap();
+        nix::unistd::mkfifo(
+            &path,
+            nix::sys::stat::Mode::S_IRUSR | nix::sys::stat::Mode::S_IWUSR,
+        )
+        .unwrap();
         let mut edges = FifoEdges::open(&path, true).unwrap();
         assert_eq!(edges.wait(Duration::ZERO).unwrap(), None);
         let mut writer = OpenOptions::new().write(true).open(&path).unwrap();
         write!(writer, "kick high\nsense up\n{}\nsense hi", "x".repeat(500)).unwrap();
         let next = |edges: &mut FifoEdges| {
-            (0..50).find_map(|_| edges.wait(Duration::from_millis(100)).unwrap()).map(|edge| (edge.role, edge.level))
+            (0..50)
+                .find_map(|_| edges.wait(Duration::from_millis(100)).unwrap())
+                .map(|edge| (edge.role, edge.level))
         };
         assert_eq!(next(&mut edges), Some((LineRole::Kick, Level::High)));
         writeln!(writer, "gh").unwrap();
@@ -182,8 +209,14 @@ mod tests {
     #[test]
     fn what_is_no_fifo_is_refused() {
         let folder = tempfile::tempdir().unwrap();
-        assert!(matches!(FifoEdges::open(folder.path(), true), Err(DriverError::Config { .. })));
+        assert!(matches!(
+            FifoEdges::open(folder.path(), true),
+            Err(DriverError::Config { .. })
+        ));
         let missing = folder.path().join("missing");
-        assert!(matches!(FifoEdges::open(&missing, true), Err(DriverError::NotFound { .. })));
+        assert!(matches!(
+            FifoEdges::open(&missing, true),
+            Err(DriverError::NotFound { .. })
+        ));
     }
 }

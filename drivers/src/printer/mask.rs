@@ -55,7 +55,8 @@ fn card_from(text: &[char], groups: &[Range<usize>]) -> Option<Vec<usize>> {
     let mut found = None;
     for (index, group) in groups.iter().enumerate() {
         let joined = index == 0
-            || (group.start == groups[index - 1].end + 1 && matches!(text[group.start - 1], ' ' | '-'));
+            || (group.start == groups[index - 1].end + 1
+                && matches!(text[group.start - 1], ' ' | '-'));
         if !joined || places.len() + group.len() > LONGEST {
             break;
         }
@@ -107,21 +108,39 @@ mod tests {
 
     #[test]
     fn card_numbers_keep_their_last_four_digits() {
-        assert_eq!(mask_card_numbers("VISA 4111 1111 1111 1111 OK"), "VISA **** **** **** 1111 OK");
-        assert_eq!(mask_card_numbers("4111-1111-1111-1111"), "****-****-****-1111");
-        assert_eq!(mask_card_numbers("AMEX 378282246310005"), "AMEX ***********0005");
+        assert_eq!(
+            mask_card_numbers("VISA 4111 1111 1111 1111 OK"),
+            "VISA **** **** **** 1111 OK"
+        );
+        assert_eq!(
+            mask_card_numbers("4111-1111-1111-1111"),
+            "****-****-****-1111"
+        );
+        assert_eq!(
+            mask_card_numbers("AMEX 378282246310005"),
+            "AMEX ***********0005"
+        );
     }
 
     #[test]
     fn no_number_hides_behind_another_one() {
         // The last group of the first number is the first group of the second.
         let printed = "4111 1111 1111 1111 2222 3333 4444";
-        assert_eq!(mask_card_numbers(printed), "**** **** **** **** **** **** 4444");
+        assert_eq!(
+            mask_card_numbers(printed),
+            "**** **** **** **** **** **** 4444"
+        );
     }
 
     #[test]
     fn other_numbers_stay() {
-        for text in ["4006381333931", "TRN 004512 2026-03-14 15:09:26", "0000000000000", "12 34", "4111 1111 1111 1112"] {
+        for text in [
+            "4006381333931",
+            "TRN 004512 2026-03-14 15:09:26",
+            "0000000000000",
+            "12 34",
+            "4111 1111 1111 1112",
+        ] {
             assert_eq!(mask_card_numbers(text), text);
         }
     }

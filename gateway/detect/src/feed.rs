@@ -31,6 +31,9 @@ const SKEW_BLOCK: u32 = 32;
 pub const MAX_LAG_NS: u64 = 10 * 60 * SECOND_NS;
 /// While the skew is unknown, a sum of skew and lag below this is taken as neither.
 const LOOKS_PROMPT_US: i64 = 30 * 1_000_000;
+/// The longest that a broker keeps an event for us; what is older by its own account comes from a
+/// clock that is wrong.
+const LONGEST_QUEUE_US: i64 = 25 * 3_600 * 1_000_000;
 /// After the feed came back, queued events may arrive for this long.
 pub const BACKLOG_NS: u64 = 60 * SECOND_NS;
 /// A caught loss or delay is held against the feed for this long of uptime …
@@ -264,8 +267,12 @@ impl PosFeed {
             sum_us.saturating_sub(floor)
         } else if let Some(skew) = self.wall_skew_us.filter(|_| synced) {
             wall_sum_us.saturating_sub(skew)
-        } else if synced && !backlog && wall_sum_us.saturating_abs() <= LOOKS_PROMPT_US {
+        } else if !backlog && wall_sum_us.saturating_abs() <= LOOKS_PROMPT_US {
+            // Two clocks do not agree by chance, whether somebody set ours or not.
             wall_sum_us
+        } else if !backlog && wall_sum_us.saturating_abs() > LONGEST_QUEUE_US {
+            // No broker keeps an event that long: the till's clock is wrong.
+            0
         } else {
             return Placed::Unknown;
         };

@@ -4,6 +4,7 @@
 mod stage;
 
 use stage::*;
+use tillwatch_protocol::Clock;
 use tillwatch_protocol::event::Witness;
 use tillwatch_protocol::receipt::ReceiptKind;
 use tillwatch_protocol::settings::ReceiptPolicy;
@@ -34,6 +35,49 @@ const STORIES: &[Story] = &[
         },
         stands: &[("receipt_suppressed", 500)],
         not_judged: &[],
+    },
+    Story {
+        name: "suppressed: nobody has set our clock, but it agrees with the till's",
+        absent: NONE,
+        play: |s| {
+            s.clock = Clock::Unsynced;
+            s.at(0.0).tells(
+                till("payment_cleared")
+                    .order("O1")
+                    .amount(900)
+                    .said_at(-0.2),
+            );
+        },
+        stands: &[("receipt_suppressed", 500)],
+        not_judged: &[],
+    },
+    Story {
+        name: "suppressed: the till's clock is a year behind, which no queue is",
+        absent: NONE,
+        play: |s| {
+            s.at(0.0).tells(
+                till("payment_cleared")
+                    .order("O1")
+                    .amount(900)
+                    .said_at(-365.0 * 86_400.0),
+            );
+        },
+        stands: &[("receipt_suppressed", 500)],
+        not_judged: &[],
+    },
+    Story {
+        name: "not judged: the first payment is an hour old by its own account, and its lag is not known",
+        absent: NONE,
+        play: |s| {
+            s.at(0.0).tells(
+                till("payment_cleared")
+                    .order("O1")
+                    .amount(900)
+                    .said_at(-3_600.0),
+            );
+        },
+        stands: &[],
+        not_judged: &[("receipt_suppressed", "pos_lag_unknown")],
     },
     Story {
         name: "near miss: printed 29 s later",

@@ -149,9 +149,12 @@ impl Layers {
         for (path, value, flag) in &given.flags {
             values.insert(path.clone(), (value.clone(), Origin::Flag(flag)));
         }
-        let config: Config = Value::Table(nest(&values)).try_into().map_err(|why: toml::de::Error| {
-            ConfigError::Value(why.to_string().trim().replace('\n', "; "))
-        })?;
+        let config: Config =
+            Value::Table(nest(&values))
+                .try_into()
+                .map_err(|why: toml::de::Error| {
+                    ConfigError::Value(why.to_string().trim().replace('\n', "; "))
+                })?;
         config.check()?;
         Ok(Layers { values, config })
     }
@@ -165,7 +168,9 @@ impl Layers {
     /// Whether anybody but the demo and the defaults set this key.
     #[must_use]
     pub fn is_set(&self, path: &str) -> bool {
-        self.values.get(path).is_some_and(|(_, origin)| *origin != Origin::Demo)
+        self.values
+            .get(path)
+            .is_some_and(|(_, origin)| *origin != Origin::Demo)
     }
 
     /// Every key with its value and origin, in the order of the example file.
@@ -176,29 +181,51 @@ impl Layers {
         let mut rows = Vec::new();
         for key in keys::KEYS {
             let inside = self.values.iter().filter(|(path, _)| {
-                *path == key.path || (key.kind == Kind::Table && path.starts_with(&format!("{}.", key.path)))
+                *path == key.path
+                    || (key.kind == Kind::Table && path.starts_with(&format!("{}.", key.path)))
             });
             let before = rows.len();
             for (path, (value, origin)) in inside {
-                let value = if key.kind == Kind::Secret { "(hidden)".into() } else { value.to_string() };
-                rows.push(Row { key: path.clone(), value, origin: origin.clone() });
+                let value = if key.kind == Kind::Secret {
+                    "(hidden)".into()
+                } else {
+                    value.to_string()
+                };
+                rows.push(Row {
+                    key: path.clone(),
+                    value,
+                    origin: origin.clone(),
+                });
             }
             if rows.len() == before {
-                let value = defaults.get(key.path).map_or_else(|| "(unset)".into(), Value::to_string);
-                rows.push(Row { key: key.path.into(), value, origin: Origin::Default });
+                let value = defaults
+                    .get(key.path)
+                    .map_or_else(|| "(unset)".into(), Value::to_string);
+                rows.push(Row {
+                    key: key.path.into(),
+                    value,
+                    origin: Origin::Default,
+                });
             }
         }
         rows
     }
 }
 
-fn read_file(path: &Path, values: &mut BTreeMap<String, (Value, Origin)>) -> Result<(), ConfigError> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|why| ConfigError::Read { path: path.to_owned(), why })?;
-    let table: toml::Table = text.parse().map_err(|why: toml::de::Error| ConfigError::Syntax {
+fn read_file(
+    path: &Path,
+    values: &mut BTreeMap<String, (Value, Origin)>,
+) -> Result<(), ConfigError> {
+    let text = std::fs::read_to_string(path).map_err(|why| ConfigError::Read {
         path: path.to_owned(),
-        why: why.to_string().trim().to_owned(),
+        why,
     })?;
+    let table: toml::Table = text
+        .parse()
+        .map_err(|why: toml::de::Error| ConfigError::Syntax {
+            path: path.to_owned(),
+            why: why.to_string().trim().to_owned(),
+        })?;
     for (key, value) in keys::flatten(&table) {
         let origin = Origin::File(path.to_owned());
         let Some(known) = keys::find(&key) else {
@@ -214,11 +241,18 @@ fn read_environment(
     environment: &[(String, String)],
     values: &mut BTreeMap<String, (Value, Origin)>,
 ) -> Result<(), ConfigError> {
-    let get = |name: &str| environment.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str());
+    let get = |name: &str| {
+        environment
+            .iter()
+            .find(|(n, _)| n == name)
+            .map(|(_, value)| value.as_str())
+    };
     // A broker with a host of its own must not get another broker's password.
     for section in ["pos.mqtt", "uplink.mqtt"] {
         let host = format!("{section}.host");
-        let own = values.get(&host).is_some_and(|(_, origin)| *origin != Origin::Demo)
+        let own = values
+            .get(&host)
+            .is_some_and(|(_, origin)| *origin != Origin::Demo)
             || get(&variable(&host)).is_some();
         if own {
             continue;
@@ -238,7 +272,10 @@ fn read_environment(
     }
     for (name, text) in environment {
         // Names of the fault tests, not of the configuration.
-        if matches!(name.as_str(), "TILLWATCH_FAILPOINT" | "TILLWATCH_TEST_DATA" | "TILLWATCH_LOG") {
+        if matches!(
+            name.as_str(),
+            "TILLWATCH_FAILPOINT" | "TILLWATCH_TEST_DATA" | "TILLWATCH_LOG"
+        ) {
             continue;
         }
         if let Some(rest) = name.strip_prefix("TILLWATCH_") {
@@ -263,7 +300,11 @@ fn put(
     let Some(key) = keys::find(path) else {
         return Err(unknown(path.to_owned(), origin));
     };
-    let wrong = |wanted| ConfigError::WrongType { key: path.to_owned(), origin: origin.clone(), wanted };
+    let wrong = |wanted| ConfigError::WrongType {
+        key: path.to_owned(),
+        origin: origin.clone(),
+        wanted,
+    };
     let value = match key.kind {
         Kind::Text | Kind::Secret => Value::String(text.to_owned()),
         Kind::Integer => Value::Integer(text.trim().parse().map_err(|_| wrong("a whole number"))?),
@@ -274,10 +315,16 @@ fn put(
             _ => return Err(wrong("true or false")),
         }),
         Kind::List => {
-            let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
+            let items = text
+                .split(',')
+                .map(str::trim)
+                .filter(|item| !item.is_empty());
             Value::Array(items.map(|item| Value::String(item.to_owned())).collect())
         }
-        Kind::Table => text.trim().parse::<f64>().map_or_else(|_| Value::String(text.to_owned()), Value::Float),
+        Kind::Table => text
+            .trim()
+            .parse::<f64>()
+            .map_or_else(|_| Value::String(text.to_owned()), Value::Float),
     };
     values.insert(path.to_owned(), (value, origin));
     Ok(())
@@ -285,7 +332,11 @@ fn put(
 
 fn unknown(key: String, origin: Origin) -> ConfigError {
     let suggestion = keys::suggestion(&key);
-    ConfigError::UnknownKey { key, origin, suggestion }
+    ConfigError::UnknownKey {
+        key,
+        origin,
+        suggestion,
+    }
 }
 
 fn check_kind(kind: Kind, key: &str, value: &Value, origin: &Origin) -> Result<(), ConfigError> {
@@ -294,13 +345,25 @@ fn check_kind(kind: Kind, key: &str, value: &Value, origin: &Origin) -> Result<(
         Kind::Integer => (value.is_integer(), "a whole number"),
         Kind::Number => (value.is_float() || value.is_integer(), "a number"),
         Kind::Switch => (value.is_bool(), "true or false"),
-        Kind::List => (value.as_array().is_some_and(|a| a.iter().all(Value::is_str)), "a list of texts"),
-        Kind::Table => (value.is_str() || value.is_float() || value.is_integer(), "a number or text"),
+        Kind::List => (
+            value
+                .as_array()
+                .is_some_and(|a| a.iter().all(Value::is_str)),
+            "a list of texts",
+        ),
+        Kind::Table => (
+            value.is_str() || value.is_float() || value.is_integer(),
+            "a number or text",
+        ),
     };
     if fits {
         return Ok(());
     }
-    Err(ConfigError::WrongType { key: key.to_owned(), origin: origin.clone(), wanted })
+    Err(ConfigError::WrongType {
+        key: key.to_owned(),
+        origin: origin.clone(),
+        wanted,
+    })
 }
 
 fn nest(values: &BTreeMap<String, (Value, Origin)>) -> toml::Table {
@@ -309,7 +372,9 @@ fn nest(values: &BTreeMap<String, (Value, Origin)>) -> toml::Table {
         let mut parts: Vec<&str> = path.split('.').collect();
         let Some(name) = parts.pop() else { continue };
         let Some(table) = parts.into_iter().try_fold(&mut root, |table, part| {
-            let entry = table.entry(part.to_owned()).or_insert_with(|| Value::Table(toml::Table::new()));
+            let entry = table
+                .entry(part.to_owned())
+                .or_insert_with(|| Value::Table(toml::Table::new()));
             entry.as_table_mut()
         }) else {
             // Keys and tables have different names; see the table of keys.

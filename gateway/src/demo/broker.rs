@@ -59,7 +59,9 @@ pub fn start() -> Result<SocketAddr, DemoError> {
         }
         std::thread::sleep(Duration::from_millis(10));
     }
-    Err(DemoError::Broker(format!("it does not listen on {address}")))
+    Err(DemoError::Broker(format!(
+        "it does not listen on {address}"
+    )))
 }
 
 fn free_address() -> std::io::Result<SocketAddr> {

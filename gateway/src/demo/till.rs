@@ -35,7 +35,11 @@ pub async fn publish(
     let publishing = async {
         while let Some((kind, json)) = events.recv().await {
             let topic = format!("pos/events/{store}/{kind}");
-            if client.publish(topic, QoS::AtLeastOnce, false, json).await.is_err() {
+            if client
+                .publish(topic, QoS::AtLeastOnce, false, json)
+                .await
+                .is_err()
+            {
                 return;
             }
         }
@@ -56,7 +60,12 @@ pub async fn publish(
 }
 
 /// Every 10 s one of discount, void, refund, payment cleared, until `shutdown`.
-pub async fn cycle(store: String, register: String, events: mpsc::Sender<(String, String)>, shutdown: CancellationToken) {
+pub async fn cycle(
+    store: String,
+    register: String,
+    events: mpsc::Sender<(String, String)>,
+    shutdown: CancellationToken,
+) {
     let mut cycle = PosCycle::new(Run::fresh(&store, &register));
     let mut every = tokio::time::interval(INTERVAL);
     loop {
@@ -66,7 +75,11 @@ pub async fn cycle(store: String, register: String, events: mpsc::Sender<(String
         }
         let message = cycle.next_event(crate::clock::wall_us());
         tracing::info!(kind = message.topic_kind, "simulated till publishes");
-        if events.send((message.topic_kind.to_owned(), message.json)).await.is_err() {
+        if events
+            .send((message.topic_kind.to_owned(), message.json))
+            .await
+            .is_err()
+        {
             return;
         }
     }

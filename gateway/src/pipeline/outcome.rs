@@ -41,7 +41,14 @@ impl Messages {
         }
     }
 
-    fn entry(&self, lane: Lane, topic: String, body: Map<String, Value>, stamp: Stamp, numbers: &mut Numbers) -> Record {
+    fn entry(
+        &self,
+        lane: Lane,
+        topic: String,
+        body: Map<String, Value>,
+        stamp: Stamp,
+        numbers: &mut Numbers,
+    ) -> Record {
         let envelope = Envelope {
             store: &self.identity.store,
             register: &self.identity.register,
@@ -59,22 +66,34 @@ impl Messages {
             "alert_id": review.alert_id, "verdict": review.verdict,
             "note": review.note, "reviewer": review.reviewer,
         });
-        self.entry(Lane::Urgent, self.topics.reviews(), object(body), stamp, numbers)
+        self.entry(
+            Lane::Urgent,
+            self.topics.reviews(),
+            object(body),
+            stamp,
+            numbers,
+        )
     }
 
     /// Which of the outcomes are notices that head office has not just been told.
     pub fn errors_to_send(&mut self, outcomes: &[Outcome]) -> Vec<usize> {
         let mut send = Vec::new();
         for (index, outcome) in outcomes.iter().enumerate() {
-            let Outcome::Notice(notice) = outcome else { continue };
+            let Outcome::Notice(notice) = outcome else {
+                continue;
+            };
             let now = notice.stamp.monotonic_ns;
             let last = self.sent_notices.get(notice.code.as_ref());
-            if last.is_some_and(|last| now.saturating_sub(*last) < NOTICE_EVERY_NS && now >= *last) {
+            if last.is_some_and(|last| now.saturating_sub(*last) < NOTICE_EVERY_NS && now >= *last)
+            {
                 metrics::counter!("notices_not_sent_total").increment(1);
                 continue;
             }
-            if self.sent_notices.len() < NOTICE_CODES || self.sent_notices.contains_key(notice.code.as_ref()) {
-                self.sent_notices.insert(notice.code.clone().into_owned(), now);
+            if self.sent_notices.len() < NOTICE_CODES
+                || self.sent_notices.contains_key(notice.code.as_ref())
+            {
+                self.sent_notices
+                    .insert(notice.code.clone().into_owned(), now);
             }
             send.push(index);
         }
@@ -97,16 +116,30 @@ impl Messages {
                     records.push(Record::Alert(alert.clone()));
                     if with_messages {
                         let body = self.alert_body(alert);
-                        records.push(self.entry(Lane::Urgent, self.topics.alerts(), body, stamp, numbers));
+                        records.push(self.entry(
+                            Lane::Urgent,
+                            self.topics.alerts(),
+                            body,
+                            stamp,
+                            numbers,
+                        ));
                     }
                 }
                 Outcome::Finding(finding) => records.push(Record::Finding(finding.clone())),
-                Outcome::NotJudged(not_judged) => records.push(Record::NotJudged(not_judged.clone())),
+                Outcome::NotJudged(not_judged) => {
+                    records.push(Record::NotJudged(not_judged.clone()))
+                }
                 Outcome::Notice(notice) => {
                     records.push(Record::Notice(notice.clone()));
                     if with_messages && errors.contains(&index) {
                         let body = error_body(notice);
-                        records.push(self.entry(Lane::Urgent, self.topics.errors(), body, stamp, numbers));
+                        records.push(self.entry(
+                            Lane::Urgent,
+                            self.topics.errors(),
+                            body,
+                            stamp,
+                            numbers,
+                        ));
                     }
                 }
             }
@@ -148,7 +181,8 @@ impl Messages {
     pub fn count(&self, outcome: &Outcome, shared: &Shared) {
         match outcome {
             Outcome::Alert(alert) => {
-                metrics::histogram!("risk_score_histogram").record(f64::from(alert.score.milli()) / 1000.0);
+                metrics::histogram!("risk_score_histogram")
+                    .record(f64::from(alert.score.milli()) / 1000.0);
                 if alert.revision == 1 {
                     shared.health.alerts.fetch_add(1, Ordering::Relaxed);
                     metrics::counter!("alerts_triggered_total").increment(1);
@@ -157,23 +191,29 @@ impl Messages {
                 }
             }
             Outcome::Finding(finding) => {
-                metrics::histogram!("risk_score_histogram").record(f64::from(finding.score.milli()) / 1000.0);
-                metrics::counter!("findings_total", "rule" => finding.rule.as_str().to_owned()).increment(1);
+                metrics::histogram!("risk_score_histogram")
+                    .record(f64::from(finding.score.milli()) / 1000.0);
+                metrics::counter!("findings_total", "rule" => finding.rule.as_str().to_owned())
+                    .increment(1);
             }
             Outcome::NotJudged(not_judged) => {
                 let rule = not_judged.rule.as_str().to_owned();
                 let reason = not_judged.reason.clone().into_owned();
-                metrics::counter!("not_judged_total", "rule" => rule, "reason" => reason).increment(1);
+                metrics::counter!("not_judged_total", "rule" => rule, "reason" => reason)
+                    .increment(1);
             }
             Outcome::Notice(notice) => {
-                metrics::counter!("notices_total", "code" => notice.code.clone().into_owned()).increment(1);
+                metrics::counter!("notices_total", "code" => notice.code.clone().into_owned())
+                    .increment(1);
             }
         }
     }
 }
 
 fn error_body(notice: &Notice) -> Map<String, Value> {
-    object(json!({"code": notice.code, "text": notice.text, "happened_at": notice.stamp.to_rfc3339()}))
+    object(
+        json!({"code": notice.code, "text": notice.text, "happened_at": notice.stamp.to_rfc3339()}),
+    )
 }
 
 fn object(value: Value) -> Map<String, Value> {

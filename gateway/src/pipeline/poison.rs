@@ -27,16 +27,25 @@ impl PoisonGuard {
             let deaths = u64::from_le_bytes(bytes.get(8..16)?.try_into().ok()?);
             (seq != 0).then_some((Seq(seq), deaths + 1))
         });
-        let file = OpenOptions::new().create(true).write(true).truncate(false).open(path);
+        let file = OpenOptions::new()
+            .create(true)
+            .write(true)
+            .truncate(false)
+            .open(path);
         let file = file.inspect_err(|why| {
             tracing::warn!(path = %path.display(), %why, "cannot guard the replay against events that end the program");
         });
-        Self { path: path.to_owned(), file: file.ok(), suspect }
+        Self {
+            path: path.to_owned(),
+            file: file.ok(),
+            suspect,
+        }
     }
 
     /// Whether this event has ended the process often enough.
     pub fn is_poison(&self, seq: Seq) -> bool {
-        self.suspect.is_some_and(|(suspect, deaths)| suspect == seq && deaths >= DEATHS_IN_REPLAY)
+        self.suspect
+            .is_some_and(|(suspect, deaths)| suspect == seq && deaths >= DEATHS_IN_REPLAY)
     }
 
     /// The event that is judged next.

@@ -34,7 +34,11 @@ pub struct Redelivery {
 
 impl Redelivery {
     pub fn new(store: Store) -> Self {
-        Self { store, recent: HashMap::new(), order: VecDeque::new() }
+        Self {
+            store,
+            recent: HashMap::new(),
+            order: VecDeque::new(),
+        }
     }
 
     /// Whether `event` was here before.
@@ -43,11 +47,16 @@ impl Redelivery {
         let index = self.store.index();
         let recent = |key| self.recent.get(key).copied();
         let fresh = |(_, stamp): &(Seq, Stamp)| within_memory(stamp, now);
-        let same = recent(&with_body).or_else(|| index.seen_pos(&with_body)).filter(fresh);
+        let same = recent(&with_body)
+            .or_else(|| index.seen_pos(&with_body))
+            .filter(fresh);
         if let Some((seq, _)) = same {
             return Seen::Again(seq);
         }
-        match recent(&id_only).or_else(|| index.seen_pos_id(&id_only)).filter(fresh) {
+        match recent(&id_only)
+            .or_else(|| index.seen_pos_id(&id_only))
+            .filter(fresh)
+        {
             Some(_) => Seen::IdReused,
             None => Seen::New,
         }
@@ -74,7 +83,10 @@ impl Redelivery {
 fn within_memory(then: &Stamp, now: &Stamp) -> bool {
     match now.since_ns(then) {
         Some(age) => age < MEMORY_NS,
-        None => now.utc_us.saturating_sub(then.utc_us) < i64::try_from(MEMORY_NS / 1_000).unwrap_or(i64::MAX),
+        None => {
+            now.utc_us.saturating_sub(then.utc_us)
+                < i64::try_from(MEMORY_NS / 1_000).unwrap_or(i64::MAX)
+        }
     }
 }
 

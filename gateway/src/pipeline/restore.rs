@@ -3,8 +3,8 @@
 //! What the detectors conclude during the replay and what the log already holds are compared;
 //! only what is missing is appended. Alerts are known by id and revision, the rest by its bytes.
 
-use super::poison::PoisonGuard;
 use super::PipelineError;
+use super::poison::PoisonGuard;
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use tillwatch_detect::{Engine, Outcome};
@@ -35,7 +35,12 @@ struct Logged {
 impl Logged {
     fn note(&mut self, record: &Record) {
         match record {
-            Record::Alert(alert) => *self.alerts.entry((alert.alert_id, alert.revision)).or_default() += 1,
+            Record::Alert(alert) => {
+                *self
+                    .alerts
+                    .entry((alert.alert_id, alert.revision))
+                    .or_default() += 1
+            }
             Record::Finding(_) | Record::NotJudged(_) | Record::Notice(_) => {
                 *self.others.entry(bytes(record)).or_default() += 1;
             }
@@ -113,8 +118,17 @@ pub fn restore(store: &Store, data: &Path) -> Result<Restored, PipelineError> {
         }
     }
     guard.done();
-    let missing = concluded.into_iter().filter(|outcome| !logged.take(outcome)).collect();
-    Ok(Restored { engine, missing, replayed, from, poisoned })
+    let missing = concluded
+        .into_iter()
+        .filter(|outcome| !logged.take(outcome))
+        .collect();
+    Ok(Restored {
+        engine,
+        missing,
+        replayed,
+        from,
+        poisoned,
+    })
 }
 
 fn newest_state(store: &Store) -> Result<(Engine, Seq), PipelineError> {
@@ -122,7 +136,9 @@ fn newest_state(store: &Store) -> Result<(Engine, Seq), PipelineError> {
         let mut engine = Engine::new(store.log_id());
         match engine.restore(&bytes) {
             Ok(()) => return Ok((engine, through.next())),
-            Err(why) => tracing::warn!(%through, %why, "saved detector state is of no use; an older one is tried"),
+            Err(why) => {
+                tracing::warn!(%through, %why, "saved detector state is of no use; an older one is tried")
+            }
         }
     }
     Ok((Engine::new(store.log_id()), store.first_seq()))

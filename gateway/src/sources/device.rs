@@ -45,7 +45,11 @@ impl Reporter {
         for (_, part, what) in &witnesses {
             shared.health.set(part, what, PartState::Starting);
         }
-        Self { shared, witnesses, alive: false }
+        Self {
+            shared,
+            witnesses,
+            alive: false,
+        }
     }
 
     /// The shared parts.
@@ -68,16 +72,37 @@ impl Reporter {
         let first = self.alive;
         self.alive = false;
         for (_, part, what) in &self.witnesses {
-            self.shared.health.set(part, what, PartState::Down { reason: reason.clone() });
+            self.shared.health.set(
+                part,
+                what,
+                PartState::Down {
+                    reason: reason.clone(),
+                },
+            );
         }
-        !first || self.each(|_| WitnessState::Lost { reason: reason.clone() }, |_| PartState::Down { reason: reason.clone() })
+        !first
+            || self.each(
+                |_| WitnessState::Lost {
+                    reason: reason.clone(),
+                },
+                |_| PartState::Down {
+                    reason: reason.clone(),
+                },
+            )
     }
 
-    fn each(&self, state: impl Fn(Witness) -> WitnessState, part: impl Fn(Witness) -> PartState) -> bool {
+    fn each(
+        &self,
+        state: impl Fn(Witness) -> WitnessState,
+        part: impl Fn(Witness) -> PartState,
+    ) -> bool {
         self.witnesses.iter().all(|(witness, name, what)| {
             self.shared.health.set(name, what, part(*witness));
             let stamp = self.shared.clock.stamp();
-            let body = EventBody::Witness { witness: *witness, state: state(*witness) };
+            let body = EventBody::Witness {
+                witness: *witness,
+                state: state(*witness),
+            };
             self.shared.intake.witness(stamp, body).is_ok()
         })
     }

@@ -39,7 +39,9 @@ impl Wiring {
         sense.debounce_ns = u64::from(config.drawer.debounce_ms) * 1_000_000;
         Self {
             sense,
-            kick: KickConfig { active_level: level(config.kick.active_level) },
+            kick: KickConfig {
+                active_level: level(config.kick.active_level),
+            },
             has_kick: config.kick.line.is_some(),
         }
     }
@@ -57,7 +59,9 @@ fn level(level: LineLevel) -> Level {
 /// # Errors
 /// [`DriverError`] when a line is named in a way that no line can be.
 pub fn configured(config: &Config) -> Result<Option<OpenLines>, DriverError> {
-    let Some(sense) = &config.drawer.line else { return Ok(None) };
+    let Some(sense) = &config.drawer.line else {
+        return Ok(None);
+    };
     let line = |spec: &str| -> Result<LineConfig, DriverError> {
         let mut line = LineConfig::new(spec.parse()?);
         line.bias = match config.drawer.bias {
@@ -71,7 +75,9 @@ pub fn configured(config: &Config) -> Result<Option<OpenLines>, DriverError> {
     let backend = config.drawer.backend;
     if backend == GpioBackend::Fifo {
         let (path, has_kick) = (PathBuf::from(sense), config.kick.line.is_some());
-        return Ok(Some(Box::new(move || Ok(Box::new(FifoEdges::open(&path, has_kick)?) as Box<dyn EdgeSource>))));
+        return Ok(Some(Box::new(move || {
+            Ok(Box::new(FifoEdges::open(&path, has_kick)?) as Box<dyn EdgeSource>)
+        })));
     }
     let lines = DrawerLines {
         sense: line(sense)?,
@@ -87,7 +93,9 @@ fn open(backend: GpioBackend, lines: &DrawerLines) -> Result<Box<dyn EdgeSource>
             Ok(Box::new(edges))
         }
         #[cfg(feature = "rppal")]
-        GpioBackend::Rppal => Ok(Box::new(tillwatch_drivers::drawer::rppal::RppalEdges::open(lines)?)),
+        GpioBackend::Rppal => Ok(Box::new(
+            tillwatch_drivers::drawer::rppal::RppalEdges::open(lines)?,
+        )),
         #[cfg(not(feature = "rppal"))]
         GpioBackend::Rppal => Err(DriverError::Config {
             device: lines.sense.line.to_string(),
@@ -107,20 +115,29 @@ pub fn start(
     open: OpenLines,
     stop: Stop,
 ) -> std::io::Result<JoinHandle<()>> {
-    std::thread::Builder::new().name("drawer".into()).spawn(move || {
-        let mut witnesses = vec![(Witness::DrawerSense, part::DRAWER, what.0)];
-        if wiring.has_kick {
-            witnesses.push((Witness::KickLine, part::KICK, what.1.unwrap_or_default()));
-        }
-        run(Reporter::new(shared, witnesses), wiring, open, &stop);
-    })
+    std::thread::Builder::new()
+        .name("drawer".into())
+        .spawn(move || {
+            let mut witnesses = vec![(Witness::DrawerSense, part::DRAWER, what.0)];
+            if wiring.has_kick {
+                witnesses.push((Witness::KickLine, part::KICK, what.1.unwrap_or_default()));
+            }
+            run(Reporter::new(shared, witnesses), wiring, open, &stop);
+        })
 }
 
 fn run(mut reporter: Reporter, wiring: Wiring, mut open: OpenLines, stop: &Stop) {
     let mut backoff = Backoff::new();
     let mut watch: Option<DrawerWatch<Box<dyn EdgeSource>>> = None;
     while !stop.is_stopped() {
-        let result = session(&mut reporter, wiring, &mut open, &mut watch, &mut backoff, stop);
+        let result = session(
+            &mut reporter,
+            wiring,
+            &mut open,
+            &mut watch,
+            &mut backoff,
+            stop,
+        );
         match result {
             Ok(()) => return,
             Err(error) => {
@@ -163,7 +180,9 @@ fn session(
                 }
             }
             Ok(None) => {}
-            Err(error) if error.kind() == ErrorKind::Retry => std::thread::sleep(Duration::from_millis(1)),
+            Err(error) if error.kind() == ErrorKind::Retry => {
+                std::thread::sleep(Duration::from_millis(1))
+            }
             Err(error) => return Err(error),
         }
     }
@@ -180,14 +199,27 @@ fn report(reporter: &Reporter, happened: DrawerEvent) -> bool {
                 DrawerState::Open => event::DrawerState::Open,
                 DrawerState::Closed => event::DrawerState::Closed,
             };
-            (change.at_ns, EventBody::Drawer { state, initial: change.initial })
+            (
+                change.at_ns,
+                EventBody::Drawer {
+                    state,
+                    initial: change.initial,
+                },
+            )
         }
         DrawerEvent::Kick(KickChange::Started { at_ns }) => (at_ns, EventBody::Kick),
         DrawerEvent::Kick(KickChange::Ended { .. }) => return true,
         DrawerEvent::Kick(KickChange::Held { at_ns }) => {
             let text = "the kick line is active all the time; look for a shorted wire or a wrong kick.active_level";
             let stamp = now.at_monotonic(at_ns);
-            (at_ns, EventBody::Notice(Notice { code: "kick_held".into(), text: text.into(), stamp }))
+            (
+                at_ns,
+                EventBody::Notice(Notice {
+                    code: "kick_held".into(),
+                    text: text.into(),
+                    stamp,
+                }),
+            )
         }
         DrawerEvent::EdgesLost { role, count, at_ns } => {
             metrics::counter!("gpio_edges_lost_total").increment(u64::from(count));
@@ -196,7 +228,13 @@ fn report(reporter: &Reporter, happened: DrawerEvent) -> bool {
                 LineRole::Kick => Witness::KickLine,
             };
             let reason = format!("the kernel lost {count} edges");
-            (at_ns, EventBody::Witness { witness, state: WitnessState::Gap { reason } })
+            (
+                at_ns,
+                EventBody::Witness {
+                    witness,
+                    state: WitnessState::Gap { reason },
+                },
+            )
         }
     };
     shared.intake.witness(now.at_monotonic(at_ns), body).is_ok()

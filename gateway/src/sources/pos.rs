@@ -1,8 +1,8 @@
 //! One POS event, whoever brought it: read, checked for being ours, sent into the pipeline.
 
+use crate::Shared;
 use crate::config::Config;
 use crate::intake::{Closed, Taken};
-use crate::Shared;
 use tillwatch_protocol::pos::{ParseContext, PosFlag, Refusal, parse_pos_event};
 use tillwatch_protocol::{EventBody, PosEvent, QUARANTINE_BYTES, Quarantined, Seq, Stamp};
 use tokio::sync::oneshot;
@@ -59,7 +59,10 @@ pub async fn submit(shared: &Shared, origin: Origin<'_>, body: &[u8]) -> Result<
     let stamp = shared.clock.stamp();
     let config = shared.config.borrow().clone();
     let context = match config.zone() {
-        Ok(zone) => ParseContext { zone, minor_digits: config.minor_digits() },
+        Ok(zone) => ParseContext {
+            zone,
+            minor_digits: config.minor_digits(),
+        },
         Err(why) => return Err(Refused::Unavailable(why.to_string())),
     };
     let mut event = match parse_pos_event(body, &context) {
@@ -74,8 +77,12 @@ pub async fn submit(shared: &Shared, origin: Origin<'_>, body: &[u8]) -> Result<
         metrics::counter!("pos_events_not_ours_total", "other" => foreign).increment(1);
         return Ok(Pending::NotOurs);
     }
-    let sent = shared.intake.bulk(stamp, EventBody::Pos(Box::new(event))).await;
-    sent.map(Pending::Sent).map_err(|Closed| Refused::Unavailable(Closed.to_string()))
+    let sent = shared
+        .intake
+        .bulk(stamp, EventBody::Pos(Box::new(event)))
+        .await;
+    sent.map(Pending::Sent)
+        .map_err(|Closed| Refused::Unavailable(Closed.to_string()))
 }
 
 /// [`submit`], and waits until the event is on disk.
@@ -93,20 +100,31 @@ pub async fn accept(shared: &Shared, origin: Origin<'_>, body: &[u8]) -> Result<
 ///
 /// # Errors
 /// [`Refused::Unavailable`] when the program ends or the disk fails meanwhile.
-pub async fn settled(shared: &Shared, taken: oneshot::Receiver<Taken>) -> Result<Accepted, Refused> {
+pub async fn settled(
+    shared: &Shared,
+    taken: oneshot::Receiver<Taken>,
+) -> Result<Accepted, Refused> {
     let unavailable = |why: String| Refused::Unavailable(why);
     let (accepted, seq) = match taken.await.map_err(|_| unavailable(Closed.to_string()))? {
         Taken::New(seq) => (Accepted::New(seq), seq),
         Taken::Again(seq) => (Accepted::Again(seq), seq),
         Taken::NotOurs => return Ok(Accepted::NotOurs),
     };
-    shared.store.durable_through(seq).await.map_err(|why| unavailable(why.to_string()))?;
+    shared
+        .store
+        .durable_through(seq)
+        .await
+        .map_err(|why| unavailable(why.to_string()))?;
     Ok(accepted)
 }
 
 /// Whether an event belongs to this register; fills in the store that only the topic names.
 /// Says `store` or `register` for what is not ours.
-fn claim(event: &mut PosEvent, topic_store: Option<&str>, config: &Config) -> Result<(), &'static str> {
+fn claim(
+    event: &mut PosEvent,
+    topic_store: Option<&str>,
+    config: &Config,
+) -> Result<(), &'static str> {
     let is_our_store = |name: &str| {
         config.store_code.as_ref().is_none_or(|code| {
             code.as_str() == name || config.pos.store_aliases.iter().any(|alias| alias == name)
@@ -161,10 +179,17 @@ fn quarantined(stamp: Stamp, origin: Origin<'_>, refusal: &Refusal, body: &[u8])
 /// [`Refused::Unavailable`] when the disk does not take it.
 pub async fn quarantine(shared: &Shared, item: Quarantined) -> Result<(), Refused> {
     let (source, reason) = (item.source.clone(), item.reason.clone());
-    tracing::warn!(source, origin = item.origin, size = item.size, "quarantined: {}", item.text);
+    tracing::warn!(
+        source,
+        origin = item.origin,
+        size = item.size,
+        "quarantined: {}",
+        item.text
+    );
     let kept = shared.store.quarantine(item).await;
     kept.map_err(|why| Refused::Unavailable(why.to_string()))?;
-    metrics::counter!("events_quarantined_total", "source" => source, "reason" => reason).increment(1);
+    metrics::counter!("events_quarantined_total", "source" => source, "reason" => reason)
+        .increment(1);
     Ok(())
 }
 
@@ -175,7 +200,10 @@ mod tests {
     use tillwatch_protocol::{RegisterId, StoreCode};
 
     fn event(store: Option<&str>, register: Option<&str>) -> PosEvent {
-        let context = ParseContext { zone: TimeZone::UTC, minor_digits: 2 };
+        let context = ParseContext {
+            zone: TimeZone::UTC,
+            minor_digits: 2,
+        };
         let mut event = parse_pos_event(br#"{"event_id":"1","event_type":"x"}"#, &context).unwrap();
         event.store_id = store.map(str::to_owned);
         event.register_id = register.map(str::to_owned);
@@ -195,16 +223,32 @@ mod tests {
     #[test]
     fn without_an_identity_everything_is_ours() {
         let config = Config::default();
-        assert_eq!(claim(&mut event(Some("store_001"), Some("reg_07")), Some("x"), &config), Ok(()));
+        assert_eq!(
+            claim(
+                &mut event(Some("store_001"), Some("reg_07")),
+                Some("x"),
+                &config
+            ),
+            Ok(())
+        );
     }
 
     #[test]
     fn a_store_is_ours_by_its_code_or_an_alias() {
         let config = ours();
         assert_eq!(claim(&mut event(Some("S03"), None), None, &config), Ok(()));
-        assert_eq!(claim(&mut event(Some("store_001"), None), Some("S03"), &config), Ok(()));
-        assert_eq!(claim(&mut event(Some("S04"), None), None, &config), Err("store"));
-        assert_eq!(claim(&mut event(None, None), Some("S04"), &config), Err("store"));
+        assert_eq!(
+            claim(&mut event(Some("store_001"), None), Some("S03"), &config),
+            Ok(())
+        );
+        assert_eq!(
+            claim(&mut event(Some("S04"), None), None, &config),
+            Err("store")
+        );
+        assert_eq!(
+            claim(&mut event(None, None), Some("S04"), &config),
+            Err("store")
+        );
         let mut unnamed = event(None, None);
         assert_eq!(claim(&mut unnamed, Some("store_001"), &config), Ok(()));
         assert_eq!(unnamed.store_id.as_deref(), Some("store_001"));
@@ -214,16 +258,29 @@ mod tests {
     fn the_topic_wins_over_the_body_and_the_difference_is_flagged() {
         let mut contradiction = event(Some("S04"), None);
         assert_eq!(claim(&mut contradiction, Some("S03"), &ours()), Ok(()));
-        assert!(contradiction.flags.contains(&PosFlag::StoreDiffersFromTopic));
+        assert!(
+            contradiction
+                .flags
+                .contains(&PosFlag::StoreDiffersFromTopic)
+        );
     }
 
     #[test]
     fn other_registers_are_not_joined_and_a_missing_one_belongs_to_the_leader() {
         let mut config = ours();
-        assert_eq!(claim(&mut event(None, Some("reg_01")), None, &config), Err("register"));
-        assert_eq!(claim(&mut event(None, Some("reg_02")), None, &config), Ok(()));
+        assert_eq!(
+            claim(&mut event(None, Some("reg_01")), None, &config),
+            Err("register")
+        );
+        assert_eq!(
+            claim(&mut event(None, Some("reg_02")), None, &config),
+            Ok(())
+        );
         assert_eq!(claim(&mut event(None, None), None, &config), Ok(()));
         config.store_leader = false;
-        assert_eq!(claim(&mut event(None, None), None, &config), Err("register"));
+        assert_eq!(
+            claim(&mut event(None, None), None, &config),
+            Err("register")
+        );
     }
 }

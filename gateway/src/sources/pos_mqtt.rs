@@ -36,14 +36,21 @@ enum Ended {
     /// The program ends.
     Shutdown,
     /// In words, and how long to wait at least.
-    Broken { reason: String, pause: Option<Duration>, worked: bool },
+    Broken {
+        reason: String,
+        pause: Option<Duration>,
+        worked: bool,
+    },
 }
 
 /// Starts the task; without `pos.enabled` it only says so.
 #[must_use]
 pub fn start(shared: Shared, shutdown: CancellationToken) -> JoinHandle<()> {
     tokio::spawn(async move {
-        let mut source = Source { shared, alive: false };
+        let mut source = Source {
+            shared,
+            alive: false,
+        };
         source.run(&shutdown).await;
     })
 }
@@ -59,17 +66,31 @@ impl Source {
         loop {
             let config = self.shared.config.borrow().clone();
             if !config.pos.enabled {
-                self.shared.health.set(part::POS_MQTT, "", PartState::Absent);
+                self.shared
+                    .health
+                    .set(part::POS_MQTT, "", PartState::Absent);
                 self.witness(WitnessState::Absent).await;
                 return;
             }
             let what = broker::address(&config.pos.mqtt);
-            self.shared.health.set(part::POS_MQTT, &what, PartState::Starting);
+            self.shared
+                .health
+                .set(part::POS_MQTT, &what, PartState::Starting);
             match self.session(&what, shutdown).await {
                 Ended::Shutdown => return,
-                Ended::Broken { reason, pause: at_least, worked } => {
+                Ended::Broken {
+                    reason,
+                    pause: at_least,
+                    worked,
+                } => {
                     metrics::gauge!("mqtt_connection_status", "broker" => "pos").set(0.0);
-                    self.shared.health.set(part::POS_MQTT, &what, PartState::Down { reason: reason.clone() });
+                    self.shared.health.set(
+                        part::POS_MQTT,
+                        &what,
+                        PartState::Down {
+                            reason: reason.clone(),
+                        },
+                    );
                     if self.alive {
                         self.alive = false;
                         self.witness(WitnessState::Lost { reason }).await;
@@ -89,9 +110,16 @@ impl Source {
     }
 
     async fn witness(&self, state: WitnessState) {
-        let body = EventBody::Witness { witness: Witness::Pos, state };
+        let body = EventBody::Witness {
+            witness: Witness::Pos,
+            state,
+        };
         // A stopped pipeline wants no news.
-        let _ = self.shared.intake.witness_async(self.shared.clock.stamp(), body).await;
+        let _ = self
+            .shared
+            .intake
+            .witness_async(self.shared.clock.stamp(), body)
+            .await;
     }
 
     fn topics(&self) -> Vec<String> {
@@ -99,31 +127,49 @@ impl Source {
         if !config.pos.topics.is_empty() {
             return config.pos.topics.clone();
         }
-        let mut stores: Vec<Option<&str>> = config.pos.store_aliases.iter().map(|alias| Some(alias.as_str())).collect();
+        let mut stores: Vec<Option<&str>> = config
+            .pos
+            .store_aliases
+            .iter()
+            .map(|alias| Some(alias.as_str()))
+            .collect();
         match &config.store_code {
             Some(code) => stores.push(Some(code.as_str())),
             None => stores = vec![None],
         }
         stores
             .iter()
-            .flat_map(|store| POS_KINDS.iter().map(|kind| topics::pos_subscription(*store, kind)))
+            .flat_map(|store| {
+                POS_KINDS
+                    .iter()
+                    .map(|kind| topics::pos_subscription(*store, kind))
+            })
             .collect()
     }
 
     async fn session(&mut self, what: &str, shutdown: &CancellationToken) -> Ended {
         let config = self.shared.config.borrow().clone();
         let identity = &self.shared.identity;
-        let client_id = Upstream::new(identity.store.clone(), identity.register.clone()).client_id("pos");
+        let client_id =
+            Upstream::new(identity.store.clone(), identity.register.clone()).client_id("pos");
         let mut options = match broker::options(&config.pos.mqtt, &client_id) {
             Ok(options) => options,
             Err(why) => {
                 let pause = match why.kind() {
-                    BrokerErrorKind::Absent | BrokerErrorKind::Files | BrokerErrorKind::Configuration => CONFIGURATION_PAUSE,
+                    BrokerErrorKind::Absent
+                    | BrokerErrorKind::Files
+                    | BrokerErrorKind::Configuration => CONFIGURATION_PAUSE,
                 };
-                return Ended::Broken { reason: why.to_string(), pause: Some(pause), worked: false };
+                return Ended::Broken {
+                    reason: why.to_string(),
+                    pause: Some(pause),
+                    worked: false,
+                };
             }
         };
-        let mut properties = options.connect_properties().unwrap_or_else(ConnectProperties::new);
+        let mut properties = options
+            .connect_properties()
+            .unwrap_or_else(ConnectProperties::new);
         properties.session_expiry_interval = Some(SESSION_EXPIRY_S);
         properties.receive_maximum = Some(RECEIVE_MAXIMUM);
         options.set_connect_properties(properties);
@@ -131,7 +177,12 @@ impl Source {
         let (client, events) = AsyncClient::new(options, REQUESTS);
         let (settle, unsettled) = mpsc::channel(UNSETTLED);
         let (failed, mut failure) = mpsc::channel(1);
-        let acknowledger = tokio::spawn(acknowledge(self.shared.clone(), client.clone(), unsettled, failed));
+        let acknowledger = tokio::spawn(acknowledge(
+            self.shared.clone(),
+            client.clone(),
+            unsettled,
+            failed,
+        ));
         let ended = tokio::select! {
             () = shutdown.cancelled() => Ended::Shutdown,
             Some(reason) = failure.recv() => Ended::Broken { reason, pause: None, worked: true },
@@ -156,7 +207,11 @@ impl Source {
                 Ok(Event::Outgoing(_)) => continue,
                 Err(why) => {
                     let trouble = broker::explain(&why, what);
-                    return Ended::Broken { reason: trouble.text, pause: None, worked };
+                    return Ended::Broken {
+                        reason: trouble.text,
+                        pause: None,
+                        worked,
+                    };
                 }
             };
             match packet {
@@ -164,19 +219,30 @@ impl Source {
                     for topic in &wanted {
                         if let Err(why) = client.try_subscribe(topic, QoS::AtLeastOnce) {
                             let reason = format!("{what}: cannot subscribe to {topic}: {why}");
-                            return Ended::Broken { reason, pause: None, worked };
+                            return Ended::Broken {
+                                reason,
+                                pause: None,
+                                worked,
+                            };
                         }
                     }
                 }
                 Packet::SubAck(ack) => {
-                    let refused = ack.return_codes.iter().any(|code| !matches!(code, SubscribeReasonCode::Success(_)));
+                    let refused = ack
+                        .return_codes
+                        .iter()
+                        .any(|code| !matches!(code, SubscribeReasonCode::Success(_)));
                     if refused {
                         let reason = format!(
                             "{what} refuses a subscription ({:?}); allow {} in its access rules",
                             ack.return_codes,
                             wanted.join(", ")
                         );
-                        return Ended::Broken { reason, pause: Some(CONFIGURATION_PAUSE), worked };
+                        return Ended::Broken {
+                            reason,
+                            pause: Some(CONFIGURATION_PAUSE),
+                            worked,
+                        };
                     }
                     if !worked {
                         worked = true;
@@ -188,12 +254,20 @@ impl Source {
                 }
                 Packet::Publish(publish) => {
                     if let Err(reason) = self.take(publish, &settle).await {
-                        return Ended::Broken { reason, pause: None, worked };
+                        return Ended::Broken {
+                            reason,
+                            pause: None,
+                            worked,
+                        };
                     }
                 }
                 Packet::Disconnect(bye) => {
                     let reason = format!("{what} ended the connection: {:?}", bye.reason_code);
-                    return Ended::Broken { reason, pause: None, worked };
+                    return Ended::Broken {
+                        reason,
+                        pause: None,
+                        worked,
+                    };
                 }
                 _ => {}
             }
@@ -201,16 +275,27 @@ impl Source {
     }
 
     /// Sends one message on its way; its acknowledgement follows when it is on disk.
-    async fn take(&self, publish: Publish, settle: &mpsc::Sender<(Publish, Pending)>) -> Result<(), String> {
+    async fn take(
+        &self,
+        publish: Publish,
+        settle: &mpsc::Sender<(Publish, Pending)>,
+    ) -> Result<(), String> {
         let topic = String::from_utf8_lossy(&publish.topic).into_owned();
-        let origin = Origin { source: "pos.mqtt", place: &topic, store: topics::pos_topic_store(&topic) };
+        let origin = Origin {
+            source: "pos.mqtt",
+            place: &topic,
+            store: topics::pos_topic_store(&topic),
+        };
         let pending = match submit(&self.shared, origin, &publish.payload).await {
             Ok(pending) => pending,
             // On disk, and of no further use to anybody.
             Err(Refused::Quarantined(_)) => Pending::NotOurs,
             Err(Refused::Unavailable(why)) => return Err(why),
         };
-        settle.send((publish, pending)).await.map_err(|_| "the gateway is ending".to_owned())
+        settle
+            .send((publish, pending))
+            .await
+            .map_err(|_| "the gateway is ending".to_owned())
     }
 }
 

@@ -47,10 +47,20 @@ impl Reading {
             _ => DoubleByteSet::ShiftJis,
         };
         let idle_ns = u64::from(config.printer.idle_ms) * 1_000_000;
-        let mut parser = escpos::Config { page: config.printer.code_page, ..escpos::Config::default() };
+        let mut parser = escpos::Config {
+            page: config.printer.code_page,
+            ..escpos::Config::default()
+        };
         // A payload is never carried across the silence that ends a receipt.
         parser.gap_ns = parser.gap_ns.min(idle_ns);
-        Self { parser, framer: FramerConfig { idle_ns, double_byte }, minor_digits: config.minor_digits() }
+        Self {
+            parser,
+            framer: FramerConfig {
+                idle_ns,
+                double_byte,
+            },
+            minor_digits: config.minor_digits(),
+        }
     }
 }
 
@@ -59,18 +69,28 @@ impl Reading {
 pub fn configured(config: &Config) -> Option<OpenTap> {
     let port = config.printer.port.clone()?;
     let serial = SerialConfig::new(port).baud(config.printer.baud);
-    Some(Box::new(move || Ok(Box::new(SerialTap::open(&serial)?) as Box<dyn ByteTap>)))
+    Some(Box::new(move || {
+        Ok(Box::new(SerialTap::open(&serial)?) as Box<dyn ByteTap>)
+    }))
 }
 
 /// Starts the thread.
 ///
 /// # Errors
 /// The system has no more threads.
-pub fn start(shared: Shared, what: String, reading: Reading, open: OpenTap, stop: Stop) -> std::io::Result<JoinHandle<()>> {
-    std::thread::Builder::new().name("printer".into()).spawn(move || {
-        let reporter = Reporter::new(shared, vec![(Witness::Printer, part::PRINTER, what)]);
-        run(reporter, reading, open, &stop);
-    })
+pub fn start(
+    shared: Shared,
+    what: String,
+    reading: Reading,
+    open: OpenTap,
+    stop: Stop,
+) -> std::io::Result<JoinHandle<()>> {
+    std::thread::Builder::new()
+        .name("printer".into())
+        .spawn(move || {
+            let reporter = Reporter::new(shared, vec![(Witness::Printer, part::PRINTER, what)]);
+            run(reporter, reading, open, &stop);
+        })
 }
 
 fn run(mut reporter: Reporter, reading: Reading, mut open: OpenTap, stop: &Stop) {
@@ -117,10 +137,13 @@ fn session(
         match port.read(&mut buffer, wait) {
             Ok(0) => tap.idle(crate::clock::monotonic_ns(), &mut pass),
             Ok(count) => {
-                metrics::counter!("printer_bytes_total").increment(u64::try_from(count).unwrap_or(0));
+                metrics::counter!("printer_bytes_total")
+                    .increment(u64::try_from(count).unwrap_or(0));
                 tap.feed(&buffer[..count], crate::clock::monotonic_ns(), &mut pass);
             }
-            Err(error) if error.kind() == ErrorKind::Retry => std::thread::sleep(Duration::from_millis(1)),
+            Err(error) if error.kind() == ErrorKind::Retry => {
+                std::thread::sleep(Duration::from_millis(1))
+            }
             Err(error) => break Err(error),
         }
     };
@@ -153,8 +176,14 @@ fn report(reporter: &Reporter, happened: FramerEvent, minor_digits: u8) -> bool 
         FramerEvent::DisplayText { .. } => return true,
         FramerEvent::Document(document) => {
             let ended_ns = document.ended_ns;
-            (ended_ns, EventBody::Receipt(Box::new(receipt(&document, minor_digits))))
+            (
+                ended_ns,
+                EventBody::Receipt(Box::new(receipt(&document, minor_digits))),
+            )
         }
     };
-    shared.intake.witness(shared.clock.stamp().at_monotonic(at_ns), body).is_ok()
+    shared
+        .intake
+        .witness(shared.clock.stamp().at_monotonic(at_ns), body)
+        .is_ok()
 }

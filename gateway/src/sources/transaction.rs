@@ -12,7 +12,11 @@ const LINE: usize = 512;
 /// Translates, and masks card numbers on the way.
 #[must_use]
 pub fn receipt(document: &PaperDocument, minor_digits: u8) -> Receipt {
-    let lines: Vec<String> = document.lines.iter().map(|line| mask_card_numbers(cut(&line.text))).collect();
+    let lines: Vec<String> = document
+        .lines
+        .iter()
+        .map(|line| mask_card_numbers(cut(&line.text)))
+        .collect();
     let texts: Vec<&str> = lines.iter().map(String::as_str).collect();
     let transaction = read(&texts, minor_digits);
     Receipt {

@@ -364,7 +364,9 @@ fn a_damaged_snapshot_is_passed_over() {
 fn quarantine_is_bounded_and_newest_first() {
     let dir = tempfile::tempdir().unwrap();
     let (store, _) = open(dir.path());
-    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap();
     for n in 0..40u64 {
         let item = Quarantined {
             stamp: stamp(n),
@@ -377,7 +379,11 @@ fn quarantine_is_bounded_and_newest_first() {
         };
         // One by one, so that the small budget is kept at every step.
         runtime.block_on(store.quarantine(item)).unwrap();
-        assert_eq!(store.quarantined(1)[0].stamp, stamp(n), "on disk when it returns");
+        assert_eq!(
+            store.quarantined(1)[0].stamp,
+            stamp(n),
+            "on disk when it returns"
+        );
     }
     let items = store.quarantined(5);
     assert_eq!(

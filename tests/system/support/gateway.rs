@@ -28,7 +28,14 @@ pub fn program() -> Command {
             command.env_remove(name);
         }
     }
-    for name in ["STORE_CODE", "REGISTER_ID", "DB_PATH", "NOTIFY_SOCKET", "HIGH_VALUE_THRESHOLD", "DISCOUNT_THRESHOLD"] {
+    for name in [
+        "STORE_CODE",
+        "REGISTER_ID",
+        "DB_PATH",
+        "NOTIFY_SOCKET",
+        "HIGH_VALUE_THRESHOLD",
+        "DISCOUNT_THRESHOLD",
+    ] {
         command.env_remove(name);
     }
     command
@@ -75,7 +82,14 @@ listen = "127.0.0.1:0"
             port = path("printer"),
         );
         std::fs::write(folder.path().join("tillwatch.toml"), config).unwrap();
-        Self { folder, printer, environment: Vec::new(), child: None, output: Arc::default(), web: String::new() }
+        Self {
+            folder,
+            printer,
+            environment: Vec::new(),
+            child: None,
+            output: Arc::default(),
+            web: String::new(),
+        }
     }
 
     /// Prepared, started and ready.
@@ -109,10 +123,20 @@ listen = "127.0.0.1:0"
         let mut command = program();
         command.args(["run", "--config"]).arg(self.config_file());
         command.envs(self.environment.iter().map(|(n, v)| (n, v)));
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut child = command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
         self.output.lock().unwrap().clear();
-        collect(BufReader::new(child.stdout.take().unwrap()), self.output.clone());
-        collect(BufReader::new(child.stderr.take().unwrap()), self.output.clone());
+        collect(
+            BufReader::new(child.stdout.take().unwrap()),
+            self.output.clone(),
+        );
+        collect(
+            BufReader::new(child.stderr.take().unwrap()),
+            self.output.clone(),
+        );
         self.child = Some(child);
     }
 
@@ -143,7 +167,10 @@ listen = "127.0.0.1:0"
         if let Some(child) = &mut self.child
             && let Some(status) = child.try_wait().unwrap()
         {
-            panic!("the gateway ended ({status}) at {state}:\n{}", self.output());
+            panic!(
+                "the gateway ended ({status}) at {state}:\n{}",
+                self.output()
+            );
         }
     }
 
@@ -161,8 +188,14 @@ listen = "127.0.0.1:0"
 
     /// Status and body of a GET.
     pub fn get(&self, path: &str) -> Result<(u16, String), String> {
-        let mut response = agent().get(self.url(path)).call().map_err(|why| why.to_string())?;
-        let body = response.body_mut().read_to_string().map_err(|why| why.to_string())?;
+        let mut response = agent()
+            .get(self.url(path))
+            .call()
+            .map_err(|why| why.to_string())?;
+        let body = response
+            .body_mut()
+            .read_to_string()
+            .map_err(|why| why.to_string())?;
         Ok((response.status().as_u16(), body))
     }
 
@@ -174,24 +207,35 @@ listen = "127.0.0.1:0"
 
     /// Status and body of a POST of JSON.
     pub fn post(&self, path: &str, body: &str) -> (u16, Value) {
-        let request = agent().post(self.url(path)).header("content-type", "application/json");
+        let request = agent()
+            .post(self.url(path))
+            .header("content-type", "application/json");
         let mut response = request.send(body).unwrap();
         let text = response.body_mut().read_to_string().unwrap();
-        (response.status().as_u16(), serde_json::from_str(&text).unwrap_or(Value::String(text)))
+        (
+            response.status().as_u16(),
+            serde_json::from_str(&text).unwrap_or(Value::String(text)),
+        )
     }
 
     /// The sum of a metric over its labels.
     pub fn metric(&self, name: &str) -> f64 {
         let (_, text) = self.get("/metrics").unwrap();
         text.lines()
-            .filter(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with([' ', '{'])))
+            .filter(|line| {
+                line.strip_prefix(name)
+                    .is_some_and(|rest| rest.starts_with([' ', '{']))
+            })
             .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
             .sum()
     }
 
     /// One edge of the drawer's wires: `sense high`, `kick low`.
     pub fn edge(&self, edge: &str) {
-        let mut fifo = OpenOptions::new().write(true).open(self.folder.path().join("drawer")).unwrap();
+        let mut fifo = OpenOptions::new()
+            .write(true)
+            .open(self.folder.path().join("drawer"))
+            .unwrap();
         writeln!(fifo, "{edge}").unwrap();
     }
 
@@ -206,7 +250,10 @@ listen = "127.0.0.1:0"
     /// A command of the program against this register.
     pub fn command(&self, arguments: &[&str]) -> Output {
         let mut command = program();
-        command.args(arguments).arg("--config").arg(self.config_file());
+        command
+            .args(arguments)
+            .arg("--config")
+            .arg(self.config_file());
         command.stdin(Stdio::null()).output().unwrap()
     }
 
@@ -278,7 +325,8 @@ fn collect(reader: impl BufRead + Send + 'static, into: Arc<Mutex<Vec<String>>>)
 /// Real receipts beside the checkout, where they are present.
 pub fn recorded_receipts() -> Option<PathBuf> {
     let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data/receipts");
-    let folder = std::env::var_os("TILLWATCH_TEST_DATA").map_or(beside, |data| PathBuf::from(data).join("receipts"));
+    let folder = std::env::var_os("TILLWATCH_TEST_DATA")
+        .map_or(beside, |data| PathBuf::from(data).join("receipts"));
     if folder.is_dir() {
         return Some(folder);
     }

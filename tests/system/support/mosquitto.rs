@@ -54,7 +54,9 @@ impl Mosquitto {
             .spawn()
             .expect("mosquitto is installed (tests/run does it)");
         self.child = Some(child);
-        wait_for("mosquitto to listen", || TcpStream::connect(("127.0.0.1", port)).ok());
+        wait_for("mosquitto to listen", || {
+            TcpStream::connect(("127.0.0.1", port)).ok()
+        });
     }
 
     /// Ends it in order: it saves its sessions.
@@ -78,7 +80,18 @@ impl Mosquitto {
     pub fn publish(&self, topic: &str, body: &str) {
         let port = self.port.to_string();
         let done = Command::new("mosquitto_pub")
-            .args(["-h", "127.0.0.1", "-p", &port, "-q", "1", "-t", topic, "-m", body])
+            .args([
+                "-h",
+                "127.0.0.1",
+                "-p",
+                &port,
+                "-q",
+                "1",
+                "-t",
+                topic,
+                "-m",
+                body,
+            ])
             .status()
             .expect("mosquitto_pub is installed (tests/run does it)");
         assert!(done.success());
@@ -93,5 +106,9 @@ impl Drop for Mosquitto {
 
 fn program() -> PathBuf {
     let sbin = PathBuf::from("/usr/sbin/mosquitto");
-    if sbin.exists() { sbin } else { PathBuf::from("mosquitto") }
+    if sbin.exists() {
+        sbin
+    } else {
+        PathBuf::from("mosquitto")
+    }
 }

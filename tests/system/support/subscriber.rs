@@ -34,7 +34,9 @@ impl Subscriber {
         std::thread::spawn(move || {
             while !stopping.load(Ordering::Acquire) {
                 let mut options = MqttOptions::new("head-office", "127.0.0.1", port);
-                options.set_clean_start(false).set_keep_alive(Duration::from_secs(10));
+                options
+                    .set_clean_start(false)
+                    .set_keep_alive(Duration::from_secs(10));
                 options.set_max_packet_size(Some(1 << 20));
                 let mut properties = ConnectProperties::new();
                 properties.session_expiry_interval = Some(3_600);
@@ -43,14 +45,22 @@ impl Subscriber {
                 for event in connection.iter() {
                     match event {
                         Ok(Event::Incoming(Packet::ConnAck(_))) => {
-                            client.try_subscribe(filter.clone(), QoS::AtLeastOnce).unwrap();
+                            client
+                                .try_subscribe(filter.clone(), QoS::AtLeastOnce)
+                                .unwrap();
                         }
-                        Ok(Event::Incoming(Packet::SubAck(_))) => ready.store(true, Ordering::Release),
-                        Ok(Event::Incoming(Packet::Publish(publish))) => kept.lock().unwrap().push(Message {
-                            topic: String::from_utf8(publish.topic.to_vec()).unwrap(),
-                            json: serde_json::from_slice(&publish.payload).unwrap_or(Value::Null),
-                            retain: publish.retain,
-                        }),
+                        Ok(Event::Incoming(Packet::SubAck(_))) => {
+                            ready.store(true, Ordering::Release)
+                        }
+                        Ok(Event::Incoming(Packet::Publish(publish))) => {
+                            kept.lock().unwrap().push(Message {
+                                topic: String::from_utf8(publish.topic.to_vec()).unwrap(),
+                                json: serde_json::from_slice(&publish.payload).unwrap_or_else(
+                                    |_| Value::from(String::from_utf8_lossy(&publish.payload)),
+                                ),
+                                retain: publish.retain,
+                            })
+                        }
                         Ok(_) => {}
                         Err(_) => break,
                     }
@@ -61,7 +71,9 @@ impl Subscriber {
                 std::thread::park_timeout(Duration::from_millis(100));
             }
         });
-        wait_for("the subscription", || subscribed.load(Ordering::Acquire).then_some(()));
+        wait_for("the subscription", || {
+            subscribed.load(Ordering::Acquire).then_some(())
+        });
         Self { messages, stop }
     }
 
@@ -70,7 +82,11 @@ impl Subscriber {
     }
 
     pub fn on(&self, topic_end: &str) -> Vec<Value> {
-        self.messages().into_iter().filter(|m| m.topic.ends_with(topic_end)).map(|m| m.json).collect()
+        self.messages()
+            .into_iter()
+            .filter(|m| m.topic.ends_with(topic_end))
+            .map(|m| m.json)
+            .collect()
     }
 
     pub fn alerts(&self) -> Vec<Value> {
@@ -84,16 +100,23 @@ impl Subscriber {
 
     /// The same with another deadline.
     pub fn alert_within(&self, limit: Duration, what: &str, is: impl Fn(&Value) -> bool) -> Value {
-        wait_for_within(limit, what, || self.alerts().into_iter().find(|alert| is(alert)))
+        wait_for_within(limit, what, || {
+            self.alerts().into_iter().find(|alert| is(alert))
+        })
     }
 
     /// Every queued message by its id; the same id with another body is an error.
     pub fn by_message_id(&self) -> BTreeMap<String, Value> {
         let mut by_id: BTreeMap<String, Value> = BTreeMap::new();
         for message in self.messages() {
-            let Some(id) = message.json["message_id"].as_str() else { continue };
+            let Some(id) = message.json["message_id"].as_str() else {
+                continue;
+            };
             let before = by_id.insert(id.to_owned(), message.json.clone());
-            assert!(before.is_none_or(|before| before == message.json), "{id} came with two bodies");
+            assert!(
+                before.is_none_or(|before| before == message.json),
+                "{id} came with two bodies"
+            );
         }
         by_id
     }
@@ -104,7 +127,10 @@ impl Subscriber {
         for json in self.by_message_id().values() {
             let epoch = json["epoch"].as_str().unwrap().to_owned();
             let lane = json["lane"].as_u64().unwrap();
-            lanes.entry((epoch, lane)).or_default().insert(json["seq"].as_u64().unwrap());
+            lanes
+                .entry((epoch, lane))
+                .or_default()
+                .insert(json["seq"].as_u64().unwrap());
         }
         lanes
     }

@@ -4,8 +4,15 @@ fn load(file: &str, environment: &[(&str, &str)]) -> Result<Layers, ConfigError>
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("tillwatch.toml");
     std::fs::write(&path, file).unwrap();
-    let environment = environment.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
-    Layers::load(&Given { file: Some(path), environment, ..Given::default() })
+    let environment = environment
+        .iter()
+        .map(|(n, v)| ((*n).to_owned(), (*v).to_owned()))
+        .collect();
+    Layers::load(&Given {
+        file: Some(path),
+        environment,
+        ..Given::default()
+    })
 }
 
 fn complaint(file: &str, environment: &[(&str, &str)]) -> String {
@@ -20,18 +27,38 @@ fn an_empty_file_is_valid() {
 
 #[test]
 fn environment_wins_over_the_file_and_flags_over_both() {
-    let file = "store_code = \"S01\"\nregister_id = \"reg_01\"\n[detection]\ndiscount_threshold = 20\n";
+    let file =
+        "store_code = \"S01\"\nregister_id = \"reg_01\"\n[detection]\ndiscount_threshold = 20\n";
     let layers = load(file, &[("STORE_CODE", "S03"), ("DISCOUNT_THRESHOLD", "25")]).unwrap();
     assert_eq!(layers.config().store_code.as_ref().unwrap().as_str(), "S03");
-    assert_eq!(layers.config().register_id.as_ref().unwrap().as_str(), "reg_01");
+    assert_eq!(
+        layers.config().register_id.as_ref().unwrap().as_str(),
+        "reg_01"
+    );
     let settings = layers.config().detection_settings().unwrap();
     assert_eq!(settings.discount_threshold.0, 25_000);
 
-    let flags = vec![("web.listen".to_owned(), Value::String("127.0.0.1:0".into()), "--listen")];
-    let environment = vec![("TILLWATCH_WEB__LISTEN".to_owned(), "127.0.0.1:9999".to_owned())];
-    let layers = Layers::load(&Given { environment, flags, ..Given::default() }).unwrap();
+    let flags = vec![(
+        "web.listen".to_owned(),
+        Value::String("127.0.0.1:0".into()),
+        "--listen",
+    )];
+    let environment = vec![(
+        "TILLWATCH_WEB__LISTEN".to_owned(),
+        "127.0.0.1:9999".to_owned(),
+    )];
+    let layers = Layers::load(&Given {
+        environment,
+        flags,
+        ..Given::default()
+    })
+    .unwrap();
     assert_eq!(layers.config().web.listen.port(), 0);
-    let row = layers.rows().into_iter().find(|row| row.key == "web.listen").unwrap();
+    let row = layers
+        .rows()
+        .into_iter()
+        .find(|row| row.key == "web.listen")
+        .unwrap();
     assert_eq!(row.origin.to_string(), "flag --listen");
 }
 
@@ -39,29 +66,52 @@ fn environment_wins_over_the_file_and_flags_over_both() {
 fn unknown_keys_are_refused_with_a_suggestion() {
     assert!(complaint("time_zone = \"UTC\"", &[]).contains("did you mean `timezone`?"));
     assert!(complaint("[pos.mqtt]\nhots = \"x\"", &[]).contains("did you mean `pos.mqtt.host`?"));
-    assert!(complaint("", &[("TILLWATCH_POS__ENABELD", "1")]).contains("did you mean `pos.enabled`?"));
+    assert!(
+        complaint("", &[("TILLWATCH_POS__ENABELD", "1")]).contains("did you mean `pos.enabled`?")
+    );
     assert!(complaint("", &[("TILLWATCH_ZZZZ", "1")]).contains("unknown key `zzzz`"));
 }
 
 #[test]
 fn the_broker_names_set_both_brokers_unless_one_has_its_own_host() {
-    let environment =
-        [("MQTT_HOST", "a.example"), ("MQTT_PORT", "1884"), ("MQTT_PASS", "old"), ("MQTT_PASSWORD", "geheim")];
+    let environment = [
+        ("MQTT_HOST", "a.example"),
+        ("MQTT_PORT", "1884"),
+        ("MQTT_PASS", "old"),
+        ("MQTT_PASSWORD", "geheim"),
+    ];
     let both = load("", &environment).unwrap();
     assert_eq!(both.config().pos.mqtt.host.as_deref(), Some("a.example"));
     assert_eq!(both.config().uplink.mqtt.effective_port(), 1884);
-    assert_eq!(both.config().uplink.mqtt.password.as_ref().unwrap().reveal(), "geheim");
+    assert_eq!(
+        both.config()
+            .uplink
+            .mqtt
+            .password
+            .as_ref()
+            .unwrap()
+            .reveal(),
+        "geheim"
+    );
 
     let one = load("[uplink.mqtt]\nhost = \"hq.example\"\n", &environment).unwrap();
     assert_eq!(one.config().uplink.mqtt.host.as_deref(), Some("hq.example"));
-    assert_eq!(one.config().uplink.mqtt.password, None, "another broker's password stays away");
+    assert_eq!(
+        one.config().uplink.mqtt.password,
+        None,
+        "another broker's password stays away"
+    );
     assert_eq!(one.config().pos.mqtt.host.as_deref(), Some("a.example"));
 }
 
 #[test]
 fn secrets_are_never_shown() {
     let layers = load("", &[("MQTT_HOST", "h"), ("MQTT_PASSWORD", "geheim")]).unwrap();
-    let shown: String = layers.rows().iter().map(|row| format!("{} {}\n", row.key, row.value)).collect();
+    let shown: String = layers
+        .rows()
+        .iter()
+        .map(|row| format!("{} {}\n", row.key, row.value))
+        .collect();
     assert!(!shown.contains("geheim"));
     assert!(!format!("{:?}", layers.config()).contains("geheim"));
 }
@@ -75,21 +125,34 @@ fn wrong_types_and_impossible_values_name_the_key() {
     assert!(complaint("[uplink]\nwindow = 0", &[]).contains("uplink.window"));
     assert!(complaint("[web]\nlisten = \"0.0.0.0:8080\"", &[]).contains("web.listen"));
     assert!(complaint("receipt_policy = \"sometimes\"", &[]).contains("receipt_policy"));
-    assert!(complaint("[detection]\nbase = { void_transaction = 3 }", &[]).contains("detection.base.void_transaction"));
+    assert!(
+        complaint("[detection]\nbase = { void_transaction = 3 }", &[])
+            .contains("detection.base.void_transaction")
+    );
 }
 
 #[test]
 fn base_scores_and_policies_can_be_changed_and_added() {
     let file = "[detection.base]\nvoid_transaction = 0.45\ntill_opened = 1\n[detection.policy]\nprice_override = \"always\"\n";
-    let settings = load(file, &[]).unwrap().config().detection_settings().unwrap();
+    let settings = load(file, &[])
+        .unwrap()
+        .config()
+        .detection_settings()
+        .unwrap();
     assert_eq!(settings.event_types["void_transaction"].base.milli(), 450);
     assert_eq!(settings.event_types["till_opened"].base.milli(), 1000);
-    assert_eq!(settings.event_types["price_override"].policy, tillwatch_protocol::settings::AlertPolicy::Always);
+    assert_eq!(
+        settings.event_types["price_override"].policy,
+        tillwatch_protocol::settings::AlertPolicy::Always
+    );
 }
 
 #[test]
 fn the_commented_example_is_true() {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../systemd/tillwatch.example.toml");
+    let path = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../systemd/tillwatch.example.toml"
+    );
     if std::env::var_os("TILLWATCH_WRITE_EXAMPLE").is_some() {
         std::fs::write(path, keys::example()).unwrap();
     }
@@ -107,7 +170,10 @@ fn the_commented_example_is_true() {
 fn every_key_is_documented() {
     let defaults = toml::Table::try_from(Config::default()).unwrap();
     for (path, _) in keys::flatten(&defaults) {
-        assert!(keys::find(&path).is_some(), "{path} is not in the table of keys");
+        assert!(
+            keys::find(&path).is_some(),
+            "{path} is not in the table of keys"
+        );
     }
     // Keys without a default are reached by their example.
     for key in keys::KEYS.iter().filter(|key| !key.example.is_empty()) {
@@ -118,7 +184,11 @@ fn every_key_is_documented() {
         }
         file += &format!("{name} = {}\n", key.example);
         if let Err(why) = load(&file, &[]) {
-            assert!(matches!(why, ConfigError::Invalid(_)), "{}: {why}", key.path);
+            assert!(
+                matches!(why, ConfigError::Invalid(_)),
+                "{}: {why}",
+                key.path
+            );
         }
     }
 }

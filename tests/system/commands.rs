@@ -1,0 +1,269 @@
+//! The program as a person meets it: commands, exit codes, stopping, reloading, the demo.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr
+)]
+
+mod support;
+
+use nix::sys::signal::Signal;
+use std::io::{BufRead, BufReader};
+use std::process::{Output, Stdio};
+use std::time::{Duration, Instant};
+use support::gateway::{Gateway, program};
+use support::mosquitto::Mosquitto;
+use support::subscriber::Subscriber;
+use support::wait_for;
+
+fn out(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+fn err(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+#[test]
+fn status_events_and_alerts_come_from_the_running_gateway() {
+    let broker = Mosquitto::start();
+    let head_office = Subscriber::start(broker.port, "stores/#");
+    let gateway = Gateway::start(broker.port);
+    broker.publish(
+        "pos/events/S03/void",
+        r#"{"event_id":"c-1","event_type":"void_transaction","staff_id":"emp_3"}"#,
+    );
+    head_office.alert("the void", |alert| alert["event_id"] == "c-1");
+    let status = gateway.command(&["status"]);
+    assert_eq!(
+        status.status.code(),
+        Some(0),
+        "{}{}",
+        out(&status),
+        err(&status)
+    );
+    assert!(out(&status).contains("printer"), "{}", out(&status));
+    let alerts = gateway.command(&["alerts"]);
+    assert!(
+        out(&alerts).contains("Risk score:") && out(&alerts).contains("emp_3"),
+        "{}",
+        out(&alerts)
+    );
+    let events = gateway.command(&["events"]);
+    assert!(
+        out(&events).contains("void transaction, emp_3"),
+        "{}",
+        out(&events)
+    );
+    let json: serde_json::Value =
+        serde_json::from_str(&out(&gateway.command(&["alerts", "--json"]))).unwrap();
+    let id = json[0]["alert_id"].as_str().unwrap().to_owned();
+    let review = gateway.command(&[
+        "alerts",
+        "review",
+        &id,
+        "--verdict",
+        "legitimate",
+        "--note",
+        "training",
+    ]);
+    assert_eq!(review.status.code(), Some(0), "{}", err(&review));
+    let sent = wait_for("the verdict at head office", || {
+        head_office.on("/reviews").pop()
+    });
+    assert_eq!(
+        (sent["alert_id"].as_str(), sent["verdict"].as_str()),
+        (Some(id.as_str()), Some("legitimate"))
+    );
+    let pending = wait_for("an empty queue", || {
+        let pending = gateway.json("/api/alerts/pending");
+        (pending.as_array().unwrap().is_empty()).then_some(pending)
+    });
+    assert_eq!(pending.as_array().unwrap().len(), 0);
+}
+
+#[test]
+fn with_the_gateway_down_status_tells_the_last_state() {
+    let broker = Mosquitto::start();
+    let mut gateway = Gateway::start(broker.port);
+    assert!(gateway.stop().success());
+    let status = gateway.command(&["status"]);
+    assert_eq!(status.status.code(), Some(1));
+    let text = out(&status) + &err(&status);
+    assert!(text.to_lowercase().contains("not running"), "{text}");
+    let check = gateway.command(&["store", "check"]);
+    assert_eq!(
+        check.status.code(),
+        Some(0),
+        "{}{}",
+        out(&check),
+        err(&check)
+    );
+}
+
+#[test]
+fn a_second_gateway_on_the_same_data_names_the_first() {
+    let broker = Mosquitto::start();
+    let gateway = Gateway::start(broker.port);
+    let second = gateway.command(&["run"]);
+    assert_eq!(second.status.code(), Some(2), "{}", err(&second));
+    assert!(
+        err(&second).contains(&gateway.pid().to_string()),
+        "{}",
+        err(&second)
+    );
+}
+
+#[test]
+fn wrong_configuration_and_usage_end_with_two_and_a_remedy() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("bad.toml");
+    std::fs::write(&path, "[pos.mqtt]\nhots = \"x\"\n").unwrap();
+    for arguments in [["run", "--config"], ["check", "--config"]] {
+        let output = program().args(arguments).arg(&path).output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{}", err(&output));
+        let said = out(&output) + &err(&output);
+        assert!(said.contains("did you mean `pos.mqtt.host`?"), "{said}");
+    }
+    let missing = program()
+        .args(["run", "--config", "/nonexistent/tillwatch.toml"])
+        .output()
+        .unwrap();
+    assert_eq!(missing.status.code(), Some(2));
+    assert!(err(&missing).contains("/nonexistent/tillwatch.toml"));
+    assert_eq!(
+        program()
+            .arg("--no-such-flag")
+            .output()
+            .unwrap()
+            .status
+            .code(),
+        Some(2)
+    );
+}
+
+#[test]
+fn config_show_tells_where_each_value_comes_from_and_hides_secrets() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("tillwatch.toml");
+    std::fs::write(&path, "store_code = \"S09\"\n").unwrap();
+    let mut command = program();
+    command
+        .args(["config", "show", "--origin", "--config"])
+        .arg(&path);
+    command
+        .env("MQTT_HOST", "broker.example")
+        .env("MQTT_PASSWORD", "geheim")
+        .env("DISCOUNT_THRESHOLD", "20");
+    let output = command.output().unwrap();
+    let text = out(&output);
+    assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+    let line = |key: &str| {
+        text.lines()
+            .find(|line| line.trim_start().starts_with(key))
+            .unwrap_or_default()
+            .to_owned()
+    };
+    assert!(line("store_code").contains("tillwatch.toml"), "{text}");
+    assert!(
+        line("detection.discount_threshold").contains("DISCOUNT_THRESHOLD"),
+        "{text}"
+    );
+    assert!(line("uplink.mqtt.host").contains("MQTT_HOST"), "{text}");
+    assert!(!text.contains("geheim"));
+}
+
+#[test]
+fn a_stop_is_orderly_and_a_reload_is_whole_or_nothing() {
+    let broker = Mosquitto::start();
+    let head_office = Subscriber::start(broker.port, "stores/#");
+    let mut gateway = Gateway::start(broker.port);
+    let config = std::fs::read_to_string(gateway.config_file()).unwrap();
+    let discount = |id: &str| {
+        let body = serde_json::json!({"event_id": id, "event_type": "discount_applied", "discount_percent": 20});
+        broker.publish("pos/events/S03/discount", &body.to_string());
+    };
+    std::fs::write(
+        gateway.config_file(),
+        format!("{config}\n[detection]\ndiscount_thresold = 10\n"),
+    )
+    .unwrap();
+    gateway.signal(Signal::SIGHUP);
+    wait_for("the refusal", || {
+        gateway.output().contains("stays as it was").then_some(())
+    });
+    std::fs::write(
+        gateway.config_file(),
+        format!("{config}\n[detection]\ndiscount_threshold = 10\n"),
+    )
+    .unwrap();
+    gateway.signal(Signal::SIGHUP);
+    wait_for("the reload", || {
+        gateway
+            .output()
+            .contains("the configuration is reloaded")
+            .then_some(())
+    });
+    discount("small");
+    let alert = head_office.alert("a discount over the new limit", |alert| {
+        alert["event_id"] == "small"
+    });
+    assert_eq!(alert["score"], 0.5);
+    assert_eq!(gateway.stop().code(), Some(0));
+    let state = wait_for("the farewell", || {
+        let states = head_office
+            .messages()
+            .into_iter()
+            .filter(|m| m.topic.ends_with("reg_02/state"));
+        states.last().filter(|m| m.json == "offline")
+    });
+    assert!(state.topic.starts_with("stores/S03/"));
+}
+
+#[cfg(feature = "demo")]
+#[test]
+fn the_demo_tells_its_five_stories() {
+    let started = Instant::now();
+    let mut command = program();
+    command
+        .args(["--listen", "127.0.0.1:0"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null());
+    let mut child = command.spawn().unwrap();
+    let mut seen = String::new();
+    let kinds = [
+        "Type:          void",
+        "Type:          forced",
+        "Type:          no_sale",
+        "Type:          suppressed",
+    ];
+    for line in BufReader::new(child.stdout.take().unwrap())
+        .lines()
+        .map_while(Result::ok)
+    {
+        seen.push_str(&line);
+        seen.push('\n');
+        if kinds.iter().all(|kind| seen.contains(kind))
+            || started.elapsed() > Duration::from_secs(150)
+        {
+            break;
+        }
+    }
+    let pid = nix::unistd::Pid::from_raw(i32::try_from(child.id()).unwrap());
+    nix::sys::signal::kill(pid, Signal::SIGINT).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    for kind in kinds {
+        assert!(seen.contains(kind), "no {kind} in:\n{seen}");
+    }
+    for score in [
+        "0.40 / 1.00",
+        "0.70 / 1.00",
+        "0.80 / 1.00",
+        "0.60 / 1.00",
+        "0.50 / 1.00",
+    ] {
+        assert!(seen.contains(score), "no score {score} in:\n{seen}");
+    }
+}
