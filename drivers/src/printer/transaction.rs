@@ -10,6 +10,7 @@ mod markers;
 
 pub use amount::{Amount, trailing_amount};
 
+use super::mask::mask_card_numbers;
 use markers::{Word, word_of};
 
 /// What a document is; ARTS/POSLog terms, as far as text tells them reliably.
@@ -243,7 +244,8 @@ fn cut(text: &str) -> String {
     while !text.is_char_boundary(end) {
         end -= 1;
     }
-    text[..end].to_owned()
+    // The lines were masked, but cutting can make a card number of a longer row of digits.
+    mask_card_numbers(&text[..end])
 }
 
 #[cfg(test)]

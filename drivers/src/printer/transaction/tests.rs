@@ -133,3 +133,13 @@ proptest! {
         prop_assert!(transaction.marks.iter().all(|mark| mark.line < lines.len()));
     }
 }
+
+#[test]
+fn cutting_a_field_makes_no_card_number_of_a_longer_one() {
+    // 17 digits are no card number; their first 16 are.
+    let name = format!("{}41111111111111112", "A".repeat(FIELD - 16));
+    let line = format!("CASHIER {name}");
+    let cashier = read(&[&line], 2).cashier.unwrap();
+    assert_eq!(cashier.len(), FIELD);
+    assert!(cashier.ends_with("A************1111"), "{cashier}");
+}
