@@ -217,9 +217,37 @@ fn a_stop_is_orderly_and_a_reload_is_whole_or_nothing() {
             .messages()
             .into_iter()
             .filter(|m| m.topic.ends_with("reg_02/state"));
-        states.last().filter(|m| m.json == "offline")
+        states.rev().find(|m| m.json == "offline")
     });
     assert!(state.topic.starts_with("stores/S03/"));
+}
+
+#[test]
+fn the_service_manager_is_told_of_readiness_life_and_end() {
+    let broker = Mosquitto::start();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("notify");
+    let socket = std::os::unix::net::UnixDatagram::bind(&path).unwrap();
+    socket.set_read_timeout(Some(support::PATIENCE)).unwrap();
+    let mut gateway = Gateway::prepare(broker.port, "");
+    gateway.set_env("NOTIFY_SOCKET", &path.display().to_string());
+    gateway.run();
+    let mut told = String::new();
+    let mut hear = |what: &str| {
+        let mut buffer = [0; 512];
+        while !told.contains(what) {
+            let count = socket
+                .recv(&mut buffer)
+                .unwrap_or_else(|why| panic!("{what} in vain: {why}"));
+            told.push_str(&String::from_utf8_lossy(&buffer[..count]));
+        }
+    };
+    hear("READY=1");
+    // A tick that went through pipeline and store.
+    hear("WATCHDOG=1");
+    gateway.signal(Signal::SIGTERM);
+    hear("STOPPING=1");
+    assert!(gateway.ended(Duration::from_secs(40)).success());
 }
 
 #[cfg(feature = "demo")]

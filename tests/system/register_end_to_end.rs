@@ -373,3 +373,68 @@ fn the_outbox_empties_and_says_so() {
         assert!(!health[field].is_null(), "{field}: {health}");
     }
 }
+
+#[test]
+fn what_tills_published_while_the_box_was_off_arrives_once() {
+    let mut shop = open_shop();
+    shop.gateway.kill();
+    let sent: Vec<String> = (0..10).map(|n| format!("off-{n}")).collect();
+    for id in &sent {
+        let body = json!({"event_id": id, "event_type": "void_transaction"});
+        shop.broker
+            .publish("pos/events/S03/void", &body.to_string());
+    }
+    shop.gateway.run();
+    shop.gateway.ready();
+    for id in &sent {
+        shop.head_office
+            .alert("a void of the time without us", |alert| {
+                alert["event_id"] == id.as_str()
+            });
+    }
+    let alerts: std::collections::BTreeSet<String> = shop
+        .head_office
+        .alerts()
+        .iter()
+        .map(|alert| alert["alert_id"].to_string())
+        .collect();
+    assert_eq!(alerts.len(), sent.len());
+}
+
+#[test]
+fn garbage_on_the_printers_line_is_quarantined_and_the_next_receipt_is_read() {
+    let mut shop = open_shop();
+    let garbage: Vec<u8> = (0..600_u32)
+        .map(|n| {
+            if n % 3 == 0 {
+                0x1b
+            } else {
+                (n * 7 % 251) as u8 | 0x80
+            }
+        })
+        .collect();
+    shop.gateway.printer.send(&garbage).unwrap();
+    wait_for("the garbage in quarantine", || {
+        (shop.gateway.metric("events_quarantined_total") >= 1.0).then_some(())
+    });
+    let items = shop.gateway.json("/api/quarantine");
+    assert_eq!(
+        (&items[0]["source"], &items[0]["reason"]),
+        (&json!("printer"), &json!("unknown_command"))
+    );
+    let sale = tillwatch_simulator::escpos::Job::new()
+        .initialize()
+        .line("CORNER SHOP")
+        .line("TOTAL 5.00")
+        .cut(3)
+        .into_bytes();
+    shop.gateway.printer.send(&sale).unwrap();
+    wait_for("the next receipt", || {
+        shop.gateway
+            .json("/api/receipts?q=CORNER")
+            .to_string()
+            .contains("5.00")
+            .then_some(())
+    });
+    assert_eq!(shop.gateway.metric("alerts_triggered_total"), 0.0);
+}

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tillwatch_drivers::{DriverError, ErrorKind};
 use tillwatch_protocol::{EventBody, Witness, WitnessState};
+use tokio::runtime::Handle;
 
 /// A device thread looks at the stop flag at least this often.
 pub const PATIENCE: Duration = Duration::from_millis(250);
@@ -34,12 +35,14 @@ impl Stop {
 /// Reports one witness and the part of the same device.
 pub struct Reporter {
     shared: Shared,
+    runtime: Handle,
     witnesses: Vec<(Witness, &'static str, String)>,
     alive: bool,
 }
 
 impl Reporter {
-    /// For witnesses with the part's name and what they are (path, line).
+    /// For witnesses with the part's name and what they are (path, line). Made on a task, then
+    /// moved to the device's thread.
     #[must_use]
     pub fn new(shared: Shared, witnesses: Vec<(Witness, &'static str, String)>) -> Self {
         for (_, part, what) in &witnesses {
@@ -47,9 +50,16 @@ impl Reporter {
         }
         Self {
             shared,
+            runtime: Handle::current(),
             witnesses,
             alive: false,
         }
+    }
+
+    /// Runs something that waits, beside the device's thread.
+    pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        // Its end is its own business.
+        drop(self.runtime.spawn(task));
     }
 
     /// The shared parts.

@@ -115,15 +115,14 @@ pub fn start(
     open: OpenLines,
     stop: Stop,
 ) -> std::io::Result<JoinHandle<()>> {
+    let mut witnesses = vec![(Witness::DrawerSense, part::DRAWER, what.0)];
+    if wiring.has_kick {
+        witnesses.push((Witness::KickLine, part::KICK, what.1.unwrap_or_default()));
+    }
+    let reporter = Reporter::new(shared, witnesses);
     std::thread::Builder::new()
         .name("drawer".into())
-        .spawn(move || {
-            let mut witnesses = vec![(Witness::DrawerSense, part::DRAWER, what.0)];
-            if wiring.has_kick {
-                witnesses.push((Witness::KickLine, part::KICK, what.1.unwrap_or_default()));
-            }
-            run(Reporter::new(shared, witnesses), wiring, open, &stop);
-        })
+        .spawn(move || run(reporter, wiring, open, &stop))
 }
 
 fn run(mut reporter: Reporter, wiring: Wiring, mut open: OpenLines, stop: &Stop) {

@@ -1,5 +1,6 @@
 //! One POS event, whoever brought it: read, checked for being ours, sent into the pipeline.
 
+use super::transaction::mask_bytes;
 use crate::Shared;
 use crate::config::Config;
 use crate::intake::{Closed, Taken};
@@ -177,7 +178,8 @@ fn quarantined(stamp: Stamp, origin: Origin<'_>, refusal: &Refusal, body: &[u8])
 ///
 /// # Errors
 /// [`Refused::Unavailable`] when the disk does not take it.
-pub async fn quarantine(shared: &Shared, item: Quarantined) -> Result<(), Refused> {
+pub async fn quarantine(shared: &Shared, mut item: Quarantined) -> Result<(), Refused> {
+    item.raw = mask_bytes(&item.raw);
     let (source, reason) = (item.source.clone(), item.reason.clone());
     tracing::warn!(
         source,

@@ -17,7 +17,7 @@ use tillwatch_drivers::printer::serial::{SerialConfig, SerialTap};
 use tillwatch_drivers::printer::text::DoubleByteSet;
 use tillwatch_drivers::{DriverError, ErrorKind};
 use tillwatch_protocol::event::DrawerCommand;
-use tillwatch_protocol::{EventBody, Witness, event};
+use tillwatch_protocol::{EventBody, QUARANTINE_BYTES, Quarantined, Witness, event};
 
 /// Opens the port; called again after every loss.
 pub type OpenTap = Box<dyn FnMut() -> Result<Box<dyn ByteTap>, DriverError> + Send>;
@@ -85,12 +85,10 @@ pub fn start(
     open: OpenTap,
     stop: Stop,
 ) -> std::io::Result<JoinHandle<()>> {
+    let reporter = Reporter::new(shared, vec![(Witness::Printer, part::PRINTER, what)]);
     std::thread::Builder::new()
         .name("printer".into())
-        .spawn(move || {
-            let reporter = Reporter::new(shared, vec![(Witness::Printer, part::PRINTER, what)]);
-            run(reporter, reading, open, &stop);
-        })
+        .spawn(move || run(reporter, reading, open, &stop))
 }
 
 fn run(mut reporter: Reporter, reading: Reading, mut open: OpenTap, stop: &Stop) {
@@ -124,6 +122,7 @@ fn session(
         return Ok(());
     }
     let mut buffer = [0; CHUNK];
+    let mut burst = Burst::default();
     let mut open_still = true;
     let result = loop {
         if stop.is_stopped() || !open_still {
@@ -135,8 +134,14 @@ fn session(
         });
         let mut pass = |happened| open_still &= report(reporter, happened, reading.minor_digits);
         match port.read(&mut buffer, wait) {
-            Ok(0) => tap.idle(crate::clock::monotonic_ns(), &mut pass),
+            Ok(0) => {
+                tap.idle(crate::clock::monotonic_ns(), &mut pass);
+                if tap.deadline().is_none() {
+                    burst.end(reporter, tap.parser_counters().unknown);
+                }
+            }
             Ok(count) => {
+                burst.add(&buffer[..count]);
                 metrics::counter!("printer_bytes_total")
                     .increment(u64::try_from(count).unwrap_or(0));
                 tap.feed(&buffer[..count], crate::clock::monotonic_ns(), &mut pass);
@@ -147,11 +152,62 @@ fn session(
             Err(error) => break Err(error),
         }
     };
+    burst.end(reporter, tap.parser_counters().unknown);
     // What was printed before the port went away was printed.
     tap.close(crate::clock::monotonic_ns(), &mut |happened| {
         open_still &= report(reporter, happened, reading.minor_digits);
     });
     if open_still { result } else { Ok(()) }
+}
+
+/// The bytes between two silences. Where they hold commands that the parser does not know, their
+/// beginning goes to the quarantine, so that somebody can see what this printer speaks.
+#[derive(Default)]
+struct Burst {
+    raw: Vec<u8>,
+    size: u64,
+    unknown_before: u64,
+}
+
+impl Burst {
+    fn add(&mut self, bytes: &[u8]) {
+        let room = QUARANTINE_BYTES.saturating_sub(self.raw.len());
+        self.raw.extend_from_slice(&bytes[..bytes.len().min(room)]);
+        self.size += u64::try_from(bytes.len()).unwrap_or(0);
+    }
+
+    fn end(&mut self, reporter: &Reporter, unknown: u64) {
+        let count = unknown.saturating_sub(self.unknown_before);
+        self.unknown_before = unknown;
+        let raw = std::mem::take(&mut self.raw);
+        let size = std::mem::take(&mut self.size);
+        if count == 0 {
+            return;
+        }
+        let shared = reporter.shared().clone();
+        let item = Quarantined {
+            stamp: shared.clock.stamp(),
+            source: "printer".into(),
+            reason: "unknown_command".into(),
+            text: format!(
+                "{count} commands that are not ESC/POS; what could be read of it was used"
+            ),
+            origin: shared
+                .config
+                .borrow()
+                .printer
+                .port
+                .as_ref()
+                .map_or_else(String::new, |port| port.display().to_string()),
+            raw,
+            size,
+        };
+        reporter.spawn(async move {
+            if let Err(why) = super::pos::quarantine(&shared, item).await {
+                tracing::warn!(%why, "printer bytes could not be quarantined");
+            }
+        });
+    }
 }
 
 /// False when the pipeline has stopped.

@@ -50,6 +50,18 @@ pub fn receipt(document: &PaperDocument, minor_digits: u8) -> Receipt {
     }
 }
 
+/// Masks card numbers in bytes of any encoding that writes digits as ASCII does.
+#[must_use]
+pub fn mask_bytes(bytes: &[u8]) -> Vec<u8> {
+    let text: String = bytes.iter().map(|byte| char::from(*byte)).collect();
+    let masked = mask_card_numbers(&text);
+    // Every character came from one byte; the mask itself is ASCII.
+    masked
+        .chars()
+        .map(|c| u8::try_from(c).unwrap_or(b'*'))
+        .collect()
+}
+
 fn cut(text: &str) -> &str {
     let mut end = text.len().min(LINE);
     while !text.is_char_boundary(end) {
@@ -74,5 +86,30 @@ fn kind(kind: DocumentKind) -> ReceiptKind {
         DocumentKind::XReport => ReceiptKind::XReport,
         DocumentKind::ZReport => ReceiptKind::ZReport,
         DocumentKind::Unknown => ReceiptKind::Unknown,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn card_numbers_are_masked_in_bytes_of_any_kind_and_nothing_else_changes() {
+        let bytes = [
+            b"\x1b@\xff\x80 4111 1111 1111 1111 \x00".as_slice(),
+            &[0x9c; 4],
+        ]
+        .concat();
+        let masked = mask_bytes(&bytes);
+        assert_eq!(
+            masked,
+            [
+                b"\x1b@\xff\x80 **** **** **** 1111 \x00".as_slice(),
+                &[0x9c; 4]
+            ]
+            .concat()
+        );
+        let all: Vec<u8> = (0..=255).collect();
+        assert_eq!(mask_bytes(&all), all);
     }
 }
