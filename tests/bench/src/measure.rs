@@ -1,0 +1,11 @@
+//! One file per measurement.
+
+pub mod backlog;
+pub mod drain;
+pub mod edge;
+pub mod enqueue;
+pub mod events;
+pub mod idle;
+pub mod receipt;
+pub mod restart;
+pub mod urgent;

@@ -1,0 +1,230 @@
+//! A drawer event behind a backlog of POS events: the program in this process with a real
+//! Mosquitto. The drawer's debounced edge is handed to the intake, as the driver's thread does.
+//!
+//! Idle and loaded samples take turns. A loaded sample counts only if POS events were still waiting
+//! when the alert's packet arrived.
+
+use crate::broker::Mosquitto;
+use crate::figures::{Report, Samples, count};
+use crate::gateway::{Place, Register, wait_for};
+use crate::inside::Inside;
+use crate::mqtt::Subscriber;
+use crate::till;
+use anyhow::{Result, ensure};
+use futures_util::future::join_all;
+use jiff::tz::TimeZone;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+use tillwatch::Shared;
+use tillwatch::clock::{monotonic_ns, wall_us};
+use tillwatch_protocol::pos::{ParseContext, parse_pos_event};
+use tillwatch_protocol::{EventBody, Lane, PosEvent, Seq};
+use tokio::sync::oneshot;
+
+#[derive(clap::Args)]
+pub struct Options {
+    /// Samples of each kind.
+    #[arg(long, default_value_t = 200)]
+    samples: u32,
+    /// POS events in the backlog.
+    #[arg(long, default_value_t = 5_000)]
+    backlog: u64,
+}
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+pub fn run(options: &Options, place: &Place, report: &mut Report) -> Result<()> {
+    let broker = Mosquitto::start("")?;
+    let register = Register::prepare(place, Some(&broker), "", "")?;
+    let subscriber = Subscriber::start(broker.port, "#", 0, None)?;
+    let inside = Inside::start(&register)?;
+    let shared = &inside.shared;
+    let (mut idle, mut loaded, mut waiting) =
+        (Samples::default(), Samples::default(), Samples::default());
+    let (mut idle_log, mut loaded_log) = (Samples::default(), Samples::default());
+    let mut number = 0;
+    for _ in 0..options.samples {
+        quiet(shared)?;
+        let sample = opening(&inside, &subscriber)?;
+        idle.push_ms(sample.packet);
+        idle_log.push_ms(sample.durable);
+
+        let events = events(&mut number, options.backlog)?;
+        quiet(shared)?;
+        let backlog = Backlog::start(&inside, events)?;
+        let sample = opening(&inside, &subscriber)?;
+        let left = options.backlog - backlog.taken();
+        inside.runtime.block_on(backlog.done())?;
+        ensure!(
+            left > 0,
+            "the backlog was gone before the alert arrived: make it longer"
+        );
+        waiting.push(count(left));
+        loaded.push_ms(sample.packet);
+        loaded_log.push_ms(sample.durable);
+    }
+    inside.stop()?;
+    report.note(&format!(
+        "{} samples each; when the packet arrived, a median of {:.0} of {} POS events still waited",
+        options.samples,
+        waiting.median(),
+        options.backlog
+    ));
+    report.spread("idle: debounced edge to packet", &idle, "ms");
+    report.spread(
+        "behind the backlog: debounced edge to packet",
+        &loaded,
+        "ms",
+    );
+    report.spread("idle: debounced edge to alert on disk", &idle_log, "ms");
+    report.spread(
+        "behind the backlog: debounced edge to alert on disk",
+        &loaded_log,
+        "ms",
+    );
+    report.figure(
+        "ratio of the medians, packet",
+        loaded.median() / idle.median(),
+        "",
+    );
+    report.figure(
+        "ratio of the p99, alert on disk",
+        loaded_log.p99() / idle_log.p99(),
+        "",
+    );
+    report.at_most(
+        "ratio of the p99, packet",
+        loaded.p99() / idle.p99(),
+        1.5,
+        "",
+    );
+    Ok(())
+}
+
+/// Nothing waits: neither for the disk, nor for the index, nor for the broker.
+fn quiet(shared: &Shared) -> Result<()> {
+    wait_for(PATIENCE, "the gateway to have nothing to do", || {
+        let usage = shared.store.usage();
+        let quiet =
+            usage.waiting_bytes == 0 && usage.index_lag == 0 && usage.outbox_depth == [0; 3];
+        Ok(quiet.then_some(()))
+    })
+}
+
+struct Sample {
+    packet: Duration,
+    durable: Duration,
+}
+
+fn opening(inside: &Inside, subscriber: &Subscriber) -> Result<Sample> {
+    // The alert is on disk when its message is pending, which is what the uplink waits for.
+    let number = inside.shared.store.outbox().next_numbers()[0];
+    let durable = inside
+        .runtime
+        .spawn(pending(inside.shared.clone(), number, monotonic_ns()));
+    let packet = inside.open_drawer(subscriber)?;
+    let durable = inside.runtime.block_on(durable)?;
+    inside.close_drawer()?;
+    Ok(Sample { packet, durable })
+}
+
+/// Time until the message with this number of the urgent lane is on disk.
+async fn pending(shared: Shared, number: u64, began: u64) -> Duration {
+    let mut changed = shared.store.outbox().changed();
+    loop {
+        changed.mark_unchanged();
+        let there = !shared
+            .store
+            .outbox()
+            .pending(Lane::Urgent, number - 1, 1)
+            .is_empty();
+        // Acknowledged already: it came and went between two looks.
+        let gone = shared.store.outbox().next_numbers()[0] > number
+            && shared.store.outbox().depth()[0] == 0;
+        if there || gone || changed.changed().await.is_err() {
+            return Duration::from_nanos(monotonic_ns() - began);
+        }
+    }
+}
+
+/// Payments only: alerts of the till's own would stand before the drawer's, and rightly so.
+fn events(number: &mut u64, count: u64) -> Result<Vec<PosEvent>> {
+    let context = ParseContext {
+        zone: TimeZone::UTC,
+        minor_digits: 2,
+    };
+    let mut events = Vec::new();
+    while (events.len() as u64) < count {
+        let event = parse_pos_event(till::event(*number, wall_us()).as_bytes(), &context)?;
+        *number += 1;
+        if event.event_type.name() == "payment_cleared" {
+            events.push(event);
+        }
+    }
+    Ok(events)
+}
+
+/// POS events that all wait for the pipeline.
+struct Backlog {
+    taken: Arc<AtomicU64>,
+    all: tokio::task::JoinHandle<()>,
+    shared: Shared,
+    last: Arc<AtomicU64>,
+}
+
+impl Backlog {
+    /// The lane is full when this returns, and the rest waits for places in it.
+    fn start(inside: &Inside, events: Vec<PosEvent>) -> Result<Self> {
+        let (taken, last) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+        let (waiting, full) = oneshot::channel();
+        let mut waiting = Some(waiting);
+        let (counter, newest, shared) = (taken.clone(), last.clone(), inside.shared.clone());
+        let all = inside.runtime.spawn(async move {
+            let answers = events.into_iter().map(|event| {
+                let (shared, counter, newest) = (shared.clone(), counter.clone(), newest.clone());
+                async move {
+                    let body = EventBody::Pos(Box::new(event));
+                    let Ok(answer) = shared.intake.bulk(shared.clock.stamp(), body).await else {
+                        return;
+                    };
+                    if let Ok(tillwatch::intake::Taken::New(seq)) = answer.await {
+                        newest.fetch_max(seq.0, Ordering::Relaxed);
+                    }
+                    counter.fetch_add(1, Ordering::Relaxed);
+                }
+            });
+            let mut all = Box::pin(join_all(answers));
+            // The first poll offers every event; what finds no place waits for one.
+            futures_util::future::poll_fn(|context| {
+                let mut offering = std::pin::pin!(tokio::task::unconstrained(all.as_mut()));
+                let done = offering.as_mut().poll(context).map(drop);
+                if let Some(waiting) = waiting.take() {
+                    let _ = waiting.send(());
+                }
+                done
+            })
+            .await;
+        });
+        inside.runtime.block_on(full)?;
+        Ok(Self {
+            taken,
+            all,
+            shared: inside.shared.clone(),
+            last,
+        })
+    }
+
+    fn taken(&self) -> u64 {
+        self.taken.load(Ordering::Relaxed)
+    }
+
+    async fn done(self) -> Result<()> {
+        self.all.await?;
+        self.shared
+            .store
+            .durable_through(Seq(self.last.load(Ordering::Relaxed)))
+            .await?;
+        Ok(())
+    }
+}
