@@ -1,6 +1,16 @@
 //! From the command line to a running gateway: which configuration, which mode, signals, reload,
 //! the program's own log and what the terminal shows.
 
+#[cfg(feature = "demo")]
+mod with_demo;
+#[cfg(not(feature = "demo"))]
+mod without_demo;
+
+#[cfg(feature = "demo")]
+use with_demo as shop;
+#[cfg(not(feature = "demo"))]
+use without_demo as shop;
+
 use crate::config::layers::Given;
 use crate::config::{Config, ConfigError, Layers};
 use crate::run::{self, Devices, RunError, Started};
@@ -180,14 +190,14 @@ pub fn given(options: &Options, file: Option<PathBuf>, demo: Vec<(String, Value)
 async fn start(options: Options) -> Result<(), StartError> {
     let (mode, file) = mode(&options, Path::new(CONFIG_DIR))?;
     let shutdown = CancellationToken::new();
-    let (chosen, scratch) = chosen_by_demo(mode, &options)?;
+    let (chosen, scratch) = shop::chosen_by_demo(mode, &options)?;
     let given = given(&options, file, chosen);
     let layers = Layers::load(&given)?;
     start_log(layers.config(), mode);
     let terminate = listen_to_signals().map_err(StartError::Signals)?;
     tokio::spawn(stop_on_signals(terminate, shutdown.clone()));
     let result = match mode {
-        Mode::Publisher => publisher(layers.config(), &shutdown).await,
+        Mode::Publisher => shop::publisher(layers.config(), &shutdown).await,
         _ => gateway(mode, &options, layers, given, &shutdown, scratch.as_deref()).await,
     };
     if let (Mode::Demo, Some(scratch)) = (mode, scratch) {
@@ -209,7 +219,7 @@ async fn gateway(
     let (sender, reload) = watch::channel(config.clone());
     tokio::spawn(reload_on_hangup(given, sender, shutdown.clone()));
     let (news, waiting) = mpsc::channel(NEWS);
-    let simulated = simulate(mode, options, &config, scratch, &news, shutdown)?;
+    let simulated = shop::simulate(mode, options, &config, scratch, &news, shutdown)?;
     let demo = mode == Mode::Demo;
     let ended = run::run(
         layers,
@@ -235,200 +245,8 @@ struct Simulated {
     stop: Box<dyn FnOnce() + Send>,
 }
 
-#[cfg(feature = "demo")]
-fn simulate(
-    mode: Mode,
-    options: &Options,
-    config: &Config,
-    scratch: Option<&Path>,
-    news: &mpsc::Sender<String>,
-    shutdown: &CancellationToken,
-) -> Result<Simulated, StartError> {
-    use crate::demo::{self, till};
-    let store = config
-        .store_code
-        .as_ref()
-        .map_or("S01", |code| code.as_str())
-        .to_owned();
-    let register = config
-        .register_id
-        .as_ref()
-        .map_or("reg_01", |id| id.as_str())
-        .to_owned();
-    let mut simulated = Simulated {
-        devices: Devices::default(),
-        stop: Box::new(|| {}),
-    };
-    if mode != Mode::Demo && !options.simulate_pos {
-        return Ok(simulated);
-    }
-    let (events, queue) = mpsc::channel(till::QUEUE);
-    tokio::spawn(till::publish(
-        config.pos.mqtt.clone(),
-        store.clone(),
-        queue,
-        shutdown.clone(),
-    ));
-    if options.simulate_pos {
-        tokio::spawn(till::cycle(
-            store,
-            register,
-            events.clone(),
-            shutdown.clone(),
-        ));
-    }
-    if let (Mode::Demo, Some(scratch)) = (mode, scratch) {
-        let wires = demo::Wires::new(&printer_link(scratch), events)?;
-        simulated.devices = wires.devices();
-        let stop = tillwatch_simulator::Stop::new();
-        let news = news.clone();
-        let thread = demo::live(config, wires, stop.clone(), move |title, description| {
-            // A terminal that cannot keep up misses a heading.
-            let _ = news.try_send(format!("\n--- {title}: {description}"));
-        })?;
-        simulated.stop = Box::new(move || {
-            stop.stop();
-            let _ = thread.join();
-        });
-    }
-    Ok(simulated)
-}
-
-#[cfg(not(feature = "demo"))]
-fn simulate(
-    _: Mode,
-    _: &Options,
-    _: &Config,
-    _: Option<&Path>,
-    _: &mpsc::Sender<String>,
-    _: &CancellationToken,
-) -> Result<Simulated, StartError> {
-    Ok(Simulated {
-        devices: Devices::default(),
-        stop: Box::new(|| {}),
-    })
-}
-
-/// The line that stands for the printer's serial port in the demo.
-#[cfg(feature = "demo")]
-fn printer_link(scratch: &Path) -> PathBuf {
-    scratch.join("printer")
-}
-
 /// Keys with values, and the directory that is removed afterwards.
 type Chosen = (Vec<(String, Value)>, Option<PathBuf>);
-
-/// What the demo chooses where nobody else did, and its directory.
-#[cfg(feature = "demo")]
-fn chosen_by_demo(mode: Mode, options: &Options) -> Result<Chosen, StartError> {
-    let text = |key: &str, value: &str| (key.to_owned(), Value::String(value.to_owned()));
-    let mut chosen = Vec::new();
-    let mut scratch = None;
-    match mode {
-        Mode::Register => return Ok((chosen, None)),
-        Mode::Publisher => {
-            chosen.push(text("pos.mqtt.host", "127.0.0.1"));
-            return Ok((chosen, None));
-        }
-        Mode::Demo => {
-            let path = std::env::temp_dir().join(format!("tillwatch-demo-{}", std::process::id()));
-            make_dir(&path)?;
-            chosen.extend([
-                text("data", &path.join("data").display().to_string()),
-                text("printer.port", &printer_link(&path).display().to_string()),
-                text("store_code", "S01"),
-                text("register_id", "reg_01"),
-                // The stories should score alike at any hour.
-                text("opening_hours", "00:00-23:59"),
-                ("pos.enabled".to_owned(), Value::Boolean(true)),
-            ]);
-            scratch = Some(path);
-        }
-        Mode::PosOnly => {
-            let path = state_home().join("tillwatch");
-            if options.data.is_none() && std::env::var_os("DB_PATH").is_none() {
-                make_dir(&path)?;
-            }
-            chosen.push(text("data", &path.display().to_string()));
-        }
-    }
-    let elsewhere = [
-        "MQTT_HOST",
-        "TILLWATCH_POS__MQTT__HOST",
-        "TILLWATCH_UPLINK__MQTT__HOST",
-    ];
-    if elsewhere
-        .iter()
-        .all(|name| std::env::var_os(name).is_none_or(|value| value.is_empty()))
-    {
-        let address = crate::demo::broker::start()?;
-        for section in ["pos.mqtt", "uplink.mqtt"] {
-            chosen.push(text(&format!("{section}.host"), &address.ip().to_string()));
-            chosen.push((
-                format!("{section}.port"),
-                Value::Integer(i64::from(address.port())),
-            ));
-        }
-    }
-    Ok((chosen, scratch))
-}
-
-#[cfg(not(feature = "demo"))]
-fn chosen_by_demo(mode: Mode, _: &Options) -> Result<Chosen, StartError> {
-    match mode {
-        Mode::Register => Ok((Vec::new(), None)),
-        Mode::Demo | Mode::PosOnly | Mode::Publisher => Err(StartError::NoDemo),
-    }
-}
-
-#[cfg(feature = "demo")]
-fn make_dir(path: &Path) -> Result<(), StartError> {
-    std::fs::create_dir_all(path).map_err(|why| StartError::DataDir {
-        path: path.to_owned(),
-        why,
-    })
-}
-
-#[cfg(feature = "demo")]
-fn state_home() -> PathBuf {
-    std::env::var_os("XDG_STATE_HOME")
-        .map(PathBuf::from)
-        .or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".local/state")))
-        .unwrap_or_else(std::env::temp_dir)
-}
-
-/// Only the simulated till, until a signal.
-#[cfg(feature = "demo")]
-async fn publisher(config: &Config, shutdown: &CancellationToken) -> Result<(), StartError> {
-    use crate::demo::till;
-    crate::broker::install_crypto();
-    let store = config
-        .store_code
-        .as_ref()
-        .map_or("S01", |code| code.as_str())
-        .to_owned();
-    let register = config
-        .register_id
-        .as_ref()
-        .map_or("reg_01", |id| id.as_str())
-        .to_owned();
-    let (events, queue) = mpsc::channel(till::QUEUE);
-    tokio::join!(
-        till::publish(
-            config.pos.mqtt.clone(),
-            store.clone(),
-            queue,
-            shutdown.clone()
-        ),
-        till::cycle(store, register, events, shutdown.clone()),
-    );
-    Ok(())
-}
-
-#[cfg(not(feature = "demo"))]
-async fn publisher(_: &Config, _: &CancellationToken) -> Result<(), StartError> {
-    Err(StartError::NoDemo)
-}
 
 /// How to see more, told once everything is up.
 fn welcome(mode: Mode, config: &Config, started: &Started, news: &mpsc::Sender<String>) {

@@ -6,7 +6,7 @@ use crate::health::PartState;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use tillwatch_drivers::{DriverError, ErrorKind};
+use tillwatch_drivers::{Backoff, DriverError, ErrorKind};
 use tillwatch_protocol::{EventBody, Witness, WitnessState};
 use tokio::runtime::Handle;
 
@@ -134,8 +134,27 @@ pub fn chain(error: &dyn std::error::Error) -> String {
     text
 }
 
+/// Runs `session` (from opening a device to its loss) again and again until it ends in order.
+pub fn keep_open(
+    mut reporter: Reporter,
+    stop: &Stop,
+    mut session: impl FnMut(&mut Reporter, &mut Backoff) -> Result<(), DriverError>,
+) {
+    let mut backoff = Backoff::new();
+    while !stop.is_stopped() {
+        let Err(error) = session(&mut reporter, &mut backoff) else {
+            return;
+        };
+        if !reporter.lost(&error) {
+            return;
+        }
+        let until = backoff.failed(crate::clock::monotonic_ns());
+        pause(until, &error, stop);
+    }
+}
+
 /// Waits until a device should be tried again, or the stop flag.
-pub fn pause(until_ns: u64, error: &DriverError, stop: &Stop) {
+fn pause(until_ns: u64, error: &DriverError, stop: &Stop) {
     let until_ns = match error.kind() {
         ErrorKind::Fatal => crate::clock::monotonic_ns() + FATAL_PAUSE_NS,
         ErrorKind::Retry | ErrorKind::Reopen => until_ns,

@@ -1,6 +1,6 @@
 //! The drawer's sense and kick line: edges in, openings and kicks out, on one blocking thread.
 
-use super::device::{PATIENCE, Reporter, Stop, pause};
+use super::device::{PATIENCE, Reporter, Stop, keep_open};
 use crate::Shared;
 use crate::config::{Config, GpioBackend, LineBias, LineLevel};
 use crate::health::part;
@@ -112,7 +112,7 @@ pub fn start(
     shared: Shared,
     what: (String, Option<String>),
     wiring: Wiring,
-    open: OpenLines,
+    mut open: OpenLines,
     stop: Stop,
 ) -> std::io::Result<JoinHandle<()>> {
     let mut witnesses = vec![(Witness::DrawerSense, part::DRAWER, what.0)];
@@ -122,32 +122,12 @@ pub fn start(
     let reporter = Reporter::new(shared, witnesses);
     std::thread::Builder::new()
         .name("drawer".into())
-        .spawn(move || run(reporter, wiring, open, &stop))
-}
-
-fn run(mut reporter: Reporter, wiring: Wiring, mut open: OpenLines, stop: &Stop) {
-    let mut backoff = Backoff::new();
-    let mut watch: Option<DrawerWatch<Box<dyn EdgeSource>>> = None;
-    while !stop.is_stopped() {
-        let result = session(
-            &mut reporter,
-            wiring,
-            &mut open,
-            &mut watch,
-            &mut backoff,
-            stop,
-        );
-        match result {
-            Ok(()) => return,
-            Err(error) => {
-                if !reporter.lost(&error) {
-                    return;
-                }
-                let until = backoff.failed(crate::clock::monotonic_ns());
-                pause(until, &error, stop);
-            }
-        }
-    }
+        .spawn(move || {
+            let mut watch = None;
+            keep_open(reporter, &stop, |reporter, backoff| {
+                session(reporter, wiring, &mut open, &mut watch, backoff, &stop)
+            });
+        })
 }
 
 /// From opening to the next loss; `Ok` when the program ends.

@@ -2,7 +2,7 @@
 //!
 //! Bytes are stamped when they are read, before anything is made of them.
 
-use super::device::{PATIENCE, Reporter, Stop, pause};
+use super::device::{PATIENCE, Reporter, Stop, keep_open};
 use super::transaction::receipt;
 use crate::Shared;
 use crate::config::Config;
@@ -82,29 +82,17 @@ pub fn start(
     shared: Shared,
     what: String,
     reading: Reading,
-    open: OpenTap,
+    mut open: OpenTap,
     stop: Stop,
 ) -> std::io::Result<JoinHandle<()>> {
     let reporter = Reporter::new(shared, vec![(Witness::Printer, part::PRINTER, what)]);
     std::thread::Builder::new()
         .name("printer".into())
-        .spawn(move || run(reporter, reading, open, &stop))
-}
-
-fn run(mut reporter: Reporter, reading: Reading, mut open: OpenTap, stop: &Stop) {
-    let mut backoff = Backoff::new();
-    while !stop.is_stopped() {
-        match session(&mut reporter, reading, &mut open, &mut backoff, stop) {
-            Ok(()) => return,
-            Err(error) => {
-                if !reporter.lost(&error) {
-                    return;
-                }
-                let until = backoff.failed(crate::clock::monotonic_ns());
-                pause(until, &error, stop);
-            }
-        }
-    }
+        .spawn(move || {
+            keep_open(reporter, &stop, |reporter, backoff| {
+                session(reporter, reading, &mut open, backoff, &stop)
+            });
+        })
 }
 
 /// From opening to the next loss; `Ok` when the program ends.

@@ -6,9 +6,9 @@
     reason = "a test that cannot go on stops"
 )]
 
-mod common;
+mod directory;
 
-use common::*;
+use directory::*;
 use std::fs;
 use std::path::Path;
 use tillwatch_protocol::finding::Subject;

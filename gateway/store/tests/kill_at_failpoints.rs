@@ -9,9 +9,9 @@
     reason = "a test that cannot go on stops"
 )]
 
-mod common;
+mod directory;
 
-use common::*;
+use directory::*;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;

@@ -6,9 +6,9 @@
     reason = "a test that cannot go on stops"
 )]
 
-mod common;
+mod directory;
 
-use common::*;
+use directory::*;
 use tillwatch_protocol::{EventBody, Lane, LogId, Quarantined, Record, Seq};
 use tillwatch_store::{AppendError, OutboxLimits, Store, StoreError, StoreOptions, Urgency};
 
