@@ -158,9 +158,9 @@ fn check(head_office: &Subscriber, accepted: &BTreeSet<String>) {
 }
 
 fn register() -> (Mosquitto, Subscriber, Gateway) {
-    let broker = Mosquitto::start();
-    let head_office = Subscriber::start(broker.port, "stores/#");
-    let gateway = Gateway::prepare(broker.port, "");
+    let broker = Mosquitto::start("");
+    let head_office = Subscriber::start(broker.port(), "stores/#");
+    let gateway = Gateway::prepare(broker.port(), "");
     (broker, head_office, gateway)
 }
 

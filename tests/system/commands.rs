@@ -27,9 +27,9 @@ fn err(output: &Output) -> String {
 
 #[test]
 fn status_events_and_alerts_come_from_the_running_gateway() {
-    let broker = Mosquitto::start();
-    let head_office = Subscriber::start(broker.port, "stores/#");
-    let gateway = Gateway::start(broker.port);
+    let broker = Mosquitto::start("");
+    let head_office = Subscriber::start(broker.port(), "stores/#");
+    let gateway = Gateway::start(broker.port());
     broker.publish(
         "pos/events/S03/void",
         r#"{"event_id":"c-1","event_type":"void_transaction","staff_id":"emp_3"}"#,
@@ -85,8 +85,8 @@ fn status_events_and_alerts_come_from_the_running_gateway() {
 
 #[test]
 fn with_the_gateway_down_status_tells_the_last_state() {
-    let broker = Mosquitto::start();
-    let mut gateway = Gateway::start(broker.port);
+    let broker = Mosquitto::start("");
+    let mut gateway = Gateway::start(broker.port());
     assert!(gateway.stop().success());
     let status = gateway.command(&["status"]);
     assert_eq!(status.status.code(), Some(1));
@@ -104,8 +104,8 @@ fn with_the_gateway_down_status_tells_the_last_state() {
 
 #[test]
 fn a_second_gateway_on_the_same_data_names_the_first() {
-    let broker = Mosquitto::start();
-    let gateway = Gateway::start(broker.port);
+    let broker = Mosquitto::start("");
+    let gateway = Gateway::start(broker.port());
     let second = gateway.command(&["run"]);
     assert_eq!(second.status.code(), Some(2), "{}", err(&second));
     assert!(
@@ -176,9 +176,9 @@ fn config_show_tells_where_each_value_comes_from_and_hides_secrets() {
 
 #[test]
 fn a_stop_is_orderly_and_a_reload_is_whole_or_nothing() {
-    let broker = Mosquitto::start();
-    let head_office = Subscriber::start(broker.port, "stores/#");
-    let mut gateway = Gateway::start(broker.port);
+    let broker = Mosquitto::start("");
+    let head_office = Subscriber::start(broker.port(), "stores/#");
+    let mut gateway = Gateway::start(broker.port());
     let config = std::fs::read_to_string(gateway.config_file()).unwrap();
     let discount = |id: &str| {
         let body = serde_json::json!({"event_id": id, "event_type": "discount_applied", "discount_percent": 20});
@@ -223,12 +223,12 @@ fn a_stop_is_orderly_and_a_reload_is_whole_or_nothing() {
 
 #[test]
 fn the_service_manager_is_told_of_readiness_life_and_end() {
-    let broker = Mosquitto::start();
+    let broker = Mosquitto::start("");
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("notify");
     let socket = std::os::unix::net::UnixDatagram::bind(&path).unwrap();
     socket.set_read_timeout(Some(support::PATIENCE)).unwrap();
-    let mut gateway = Gateway::prepare(broker.port, "");
+    let mut gateway = Gateway::prepare(broker.port(), "");
     gateway.set_env("NOTIFY_SOCKET", &path.display().to_string());
     gateway.run();
     let mut told = String::new();

@@ -24,9 +24,9 @@ struct Shop {
 }
 
 fn open_shop() -> Shop {
-    let broker = Mosquitto::start();
-    let head_office = Subscriber::start(broker.port, "stores/#");
-    let gateway = Gateway::start(broker.port);
+    let broker = Mosquitto::start("");
+    let head_office = Subscriber::start(broker.port(), "stores/#");
+    let gateway = Gateway::start(broker.port());
     Shop {
         gateway,
         head_office,

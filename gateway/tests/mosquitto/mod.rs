@@ -64,6 +64,27 @@ impl Mosquitto {
         self.port
     }
 
+    /// `mosquitto_pub`, exactly as a shop's integrator would call it.
+    pub fn publish(&self, topic: &str, body: &str) {
+        let port = self.port.to_string();
+        let done = Command::new("mosquitto_pub")
+            .args([
+                "-h",
+                "127.0.0.1",
+                "-p",
+                &port,
+                "-q",
+                "1",
+                "-t",
+                topic,
+                "-m",
+                body,
+            ])
+            .status()
+            .expect("mosquitto_pub must be installed: apt-get install mosquitto-clients");
+        assert!(done.success());
+    }
+
     /// What it logged so far.
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.dir.path().join("mosquitto.log")).unwrap_or_default()
@@ -72,7 +93,7 @@ impl Mosquitto {
     /// Starts it again after [`Mosquitto::stop`] or [`Mosquitto::kill`].
     pub fn resume(&mut self) {
         assert!(self.child.is_none(), "it runs already");
-        let child = Command::new("mosquitto")
+        let child = Command::new(program())
             .arg("-c")
             .arg(self.dir.path().join("mosquitto.conf"))
             .stdin(Stdio::null())
@@ -118,5 +139,15 @@ impl Drop for Mosquitto {
             let _ = child.kill();
             let _ = child.wait();
         }
+    }
+}
+
+/// Debian installs the broker outside a user's path.
+fn program() -> &'static str {
+    let outside = "/usr/sbin/mosquitto";
+    if Path::new(outside).exists() {
+        outside
+    } else {
+        "mosquitto"
     }
 }

@@ -10,6 +10,7 @@
 )]
 
 pub mod gateway;
+#[path = "../../../gateway/tests/mosquitto/mod.rs"]
 pub mod mosquitto;
 pub mod subscriber;
 
@@ -41,13 +42,4 @@ pub fn wait_for_within<T>(
         );
         std::thread::park_timeout(Duration::from_millis(20));
     }
-}
-
-/// A port of loopback that was free a moment ago.
-pub fn free_port() -> u16 {
-    std::net::TcpListener::bind(("127.0.0.1", 0))
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port()
 }
