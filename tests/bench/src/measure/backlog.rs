@@ -1,8 +1,8 @@
 //! A drawer event behind a backlog of POS events: the program in this process with a real
 //! Mosquitto. The drawer's debounced edge is handed to the intake, as the driver's thread does.
 //!
-//! Idle and loaded samples take turns. A loaded sample counts only if POS events were still waiting
-//! when the alert's packet arrived.
+//! Idle and loaded samples take turns. A loaded sample begins when every POS event has been offered:
+//! the lane is full, and the rest waits for places in it.
 
 use crate::broker::Mosquitto;
 use crate::figures::{Report, Samples, count};

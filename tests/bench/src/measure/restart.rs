@@ -1,4 +1,5 @@
-//! A start after `kill -9` with a small and with a large log, nothing of it in memory.
+//! A start after `kill -9` with a small and with a large log, nothing of it in memory. Each start
+//! finds the data as the killed process left it.
 //!
 //! The reference is the time that reading as many bytes from the same disk takes.
 
@@ -40,14 +41,13 @@ pub fn run(options: &Options, place: &Place, report: &mut Report) -> Result<()> 
         Filled::new(place, options.small_mib)?,
         Filled::new(place, options.mib)?,
     );
-    let empty = Register::prepare(place, None, "", "")?;
-    Gateway::start(place, &empty.config, &[])?.stop()?;
+    let empty = Filled::new(place, 0)?;
     let mut of_empty = Starts::default();
     let (mut of_small, mut of_large) = (Starts::default(), Starts::default());
     for _ in 0..options.rounds {
         of_empty.measure(place, &empty)?;
-        of_small.measure(place, &small.register)?;
-        of_large.measure(place, &large.register)?;
+        of_small.measure(place, &small)?;
+        of_large.measure(place, &large)?;
     }
     report.note(&format!(
         "starts after kill -9, page cache dropped, {} rounds; logs of {} and {} MiB",
@@ -73,8 +73,10 @@ pub fn run(options: &Options, place: &Place, report: &mut Report) -> Result<()> 
     Ok(())
 }
 
+/// What a killed process left.
 struct Filled {
     register: Register,
+    left: PathBuf,
 }
 
 impl Filled {
@@ -92,7 +94,20 @@ impl Filled {
             .map(|m| m.len())
             .sum();
         ensure!(log >= mib << 20, "the log has only {log} bytes");
-        Ok(Self { register })
+        let left = register.folder.path().join("left");
+        std::fs::rename(register.data(), &left)?;
+        Ok(Self { register, left })
+    }
+
+    /// Puts the data back as it was left.
+    fn restore(&self) -> Result<()> {
+        let data = self.register.data();
+        if data.exists() {
+            std::fs::remove_dir_all(&data)?;
+        }
+        let copied = Command::new("cp").arg("-a").arg(&self.left).arg(&data).status()?;
+        ensure!(copied.success(), "the data could not be copied");
+        forget(&data)
     }
 }
 
@@ -104,13 +119,13 @@ struct Starts {
 }
 
 impl Starts {
-    fn measure(&mut self, place: &Place, register: &Register) -> Result<()> {
-        forget(&register.data())?;
+    fn measure(&mut self, place: &Place, filled: &Filled) -> Result<()> {
+        filled.restore()?;
+        let register = &filled.register;
         let gateway = Gateway::start(place, &register.config, &[])?;
         let read = gateway.io()?.0;
         self.time.push(gateway.took.as_secs_f64());
         self.bytes.push(count(read));
-        // Dropped means killed: the next start is again one after a crash.
         drop(gateway);
         forget(&register.data())?;
         self.reading
@@ -144,7 +159,8 @@ pub fn fill(options: &FillOptions) -> Result<()> {
         let running = Running::start(&options.data)?;
         let shared = &running.shared;
         let mut number = 0;
-        while shared.store.usage().bytes_written < options.mib << 20 {
+        // One round at least: an empty log was killed too.
+        while number == 0 || shared.store.usage().bytes_written < options.mib << 20 {
             let mut waiting = Vec::new();
             for _ in 0..100 {
                 let body = till::event(number, wall_us());
