@@ -307,6 +307,9 @@ impl ReceiptFramer {
         }
         if self.lines.len() >= MAX_DOCUMENT_LINES {
             self.end(End::Overflow, out);
+            // This line's bytes have arrived before, and silence ends it as any other.
+            self.touched = true;
+            self.begin(at_ns.min(self.last_ns), out);
         }
         self.begin(at_ns, out);
         let blank_before = core::mem::take(&mut self.blank) && !self.lines.is_empty();

@@ -178,3 +178,19 @@ fn megabytes_without_an_end_are_cut_into_bounded_documents() {
     assert_eq!(tap.framer_counters().overflows, overflows);
     assert!(tap.parser_counters().split_lines > 0);
 }
+
+#[test]
+fn what_follows_an_overflow_ends_with_silence_too() {
+    for last_line in [&b"LAST\n"[..], b"LAST"] {
+        let mut job = b"LINE\n".repeat(MAX_DOCUMENT_LINES);
+        job.extend_from_slice(last_line);
+        let documents = documents(&[(&job, SECOND), (b"NEXT\n", 10 * SECOND)]);
+        let ends: Vec<End> = documents.iter().map(|document| document.end).collect();
+        assert_eq!(ends, [End::Overflow, End::Idle, End::Idle]);
+        assert_eq!(texts(&documents[1]), ["LAST"]);
+        assert_eq!(texts(&documents[2]), ["NEXT"]);
+        for document in documents {
+            assert!(document.started_ns <= document.ended_ns, "{document:?}");
+        }
+    }
+}
