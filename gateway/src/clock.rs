@@ -45,11 +45,14 @@ pub fn wall_us() -> i64 {
         .map_or(0, |t| t.tv_sec() * 1_000_000 + t.tv_nsec() / 1_000)
 }
 
-/// Whether the kernel's clock is disciplined.
+/// systemd-timesyncd makes this file at its first synchronisation after boot
+/// (systemd-timesyncd.service(8)).
+const TIMESYNC: &str = "/run/systemd/timesync/synchronized";
+
+/// Whether the clock is disciplined: by the kernel's own word, which chrony and ntpd set, or by
+/// that of systemd-timesyncd.
 #[must_use]
 pub fn sync_state() -> Clock {
-    // systemd-timesyncd keeps this file from the first synchronisation on; chrony and ntpd clear
-    // the kernel's STA_UNSYNC, which every NTP client does sooner or later.
     const STA_UNSYNC: i32 = 0x40;
     // SAFETY: an all-zero `timex` is a valid query (modes = 0 changes nothing), and the kernel
     // only writes into the struct that we own.
@@ -60,6 +63,7 @@ pub fn sync_state() -> Clock {
     };
     match status {
         Some(status) if status & STA_UNSYNC == 0 => Clock::Synced,
+        _ if std::path::Path::new(TIMESYNC).exists() => Clock::Synced,
         _ => Clock::Unsynced,
     }
 }

@@ -20,8 +20,8 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tillwatch_detect::{Engine, Outcome};
 use tillwatch_protocol::pos::PosFlag;
-use tillwatch_protocol::{Event, EventBody, Record, Seq, Stamp};
-use tillwatch_store::{AppendError, StoreError, Urgency};
+use tillwatch_protocol::{Event, EventBody, Lane, Record, Seq, Stamp};
+use tillwatch_store::{AppendError, Store, StoreError, Urgency};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
@@ -29,6 +29,11 @@ use tokio_util::sync::CancellationToken;
 /// A tick travels through pipeline and store this often, so that an idle night is alive and a
 /// hang is not. Less than half of the unit's `WatchdogSec=60`.
 pub const HEARTBEAT: Duration = Duration::from_secs(20);
+/// Most outcomes in one atomic group of the log.
+const OUTCOMES_AT_ONCE: usize = 64;
+/// How long tills wait for an index that is rebuilt from the whole log. Half a gigabyte takes
+/// seconds; a broken index must not keep events out for ever.
+const MEMORY_PATIENCE: Duration = Duration::from_secs(120);
 /// Detector state is saved after this many events …
 const SNAPSHOT_EVENTS: u64 = 10_000;
 /// … or this much time with at least one event.
@@ -57,6 +62,32 @@ pub struct Pipeline {
     live: mpsc::Sender<live::LiveItem>,
     outcomes: Vec<Outcome>,
     snapshot: SnapshotState,
+}
+
+/// Topic and fields of a message.
+type Message = (String, serde_json::Map<String, serde_json::Value>);
+
+/// What it was about is kept and shown here; head office misses it. Bulk goes first and alerts have
+/// a reserve, so this takes a very long outage.
+fn outbox_refuses(lane: Lane) {
+    tracing::error!(
+        lane = lane.word(),
+        "the outbox is full: a message for head office is not made"
+    );
+    metrics::counter!("outbox_refused_total", "lane" => lane.word()).increment(1);
+}
+
+/// Resolves when every event of the log can be recognised, or after [`MEMORY_PATIENCE`].
+async fn memory_complete(store: Store) {
+    let index = store.index();
+    let all = index.caught_up(store.last_seq());
+    if tokio::time::timeout(MEMORY_PATIENCE, all).await.is_err() {
+        metrics::counter!("redelivery_memory_incomplete_total").increment(1);
+        tracing::warn!(
+            through = index.through().0,
+            "the index is still being rebuilt; events that tills send again now may be counted twice"
+        );
+    }
 }
 
 struct SnapshotState {
@@ -106,6 +137,11 @@ impl Pipeline {
         let mut heartbeat = tokio::time::interval(HEARTBEAT);
         heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut config = self.shared.config.clone();
+        // Who was seen before a crash is known only once the index has caught up with the log; until
+        // then tills wait, witnesses do not.
+        let mut remembers = false;
+        let caught_up = memory_complete(self.shared.store.clone());
+        tokio::pin!(caught_up);
         loop {
             let due = self.due();
             tokio::select! {
@@ -115,7 +151,8 @@ impl Pipeline {
                 () = tokio::time::sleep_until(due) => self.tick().await?,
                 _ = heartbeat.tick() => self.heartbeat().await?,
                 Ok(()) = config.changed() => self.settings().await?,
-                Some(incoming) = lanes.bulk.recv() => self.take(incoming).await?,
+                () = &mut caught_up, if !remembers => remembers = true,
+                Some(incoming) = lanes.bulk.recv(), if remembers => self.take(incoming).await?,
             }
             self.maybe_snapshot()?;
         }
@@ -124,7 +161,8 @@ impl Pipeline {
         while let Some(incoming) = lanes.witnesses.recv().await {
             self.take(incoming).await?;
         }
-        while let Some(incoming) = lanes.bulk.recv().await {
+        // What is left here otherwise was not answered, and comes again.
+        while remembers && let Some(incoming) = lanes.bulk.recv().await {
             self.take(incoming).await?;
         }
         self.stop().await
@@ -140,7 +178,8 @@ impl Pipeline {
         };
         let stamp = self.shared.clock.stamp();
         self.event(stamp, started).await?;
-        self.settings().await?;
+        // Said at every start, so that a replay that begins here judges by them.
+        self.say_settings().await?;
         self.shared.health.accepting.store(true, Ordering::Release);
         Ok(())
     }
@@ -170,11 +209,21 @@ impl Pipeline {
         };
         self.messages.minor_digits = settings.minor_digits;
         if *self.engine.settings() != settings {
-            let stamp = self.shared.clock.stamp();
-            self.event(stamp, EventBody::Settings(Box::new(settings)))
-                .await?;
+            self.say_settings().await?;
         }
         Ok(())
+    }
+
+    async fn say_settings(&mut self) -> Result<(), PipelineError> {
+        let config = self.shared.config.borrow().clone();
+        // Checked when it was loaded.
+        let Ok(settings) = config.detection_settings() else {
+            return Ok(());
+        };
+        self.messages.minor_digits = settings.minor_digits;
+        let stamp = self.shared.clock.stamp();
+        let said = EventBody::Settings(Box::new(settings));
+        self.event(stamp, said).await.map(drop)
     }
 
     /// When the detectors want to be asked again.
@@ -239,21 +288,19 @@ impl Pipeline {
 
     /// Appends one event, judges it, appends what follows.
     async fn event(&mut self, stamp: Stamp, body: EventBody) -> Result<Seq, PipelineError> {
+        let message = self.messages.of_event(&body);
         let mut event = Event {
             seq: Seq(0),
             stamp,
             body,
         };
-        let mut records = vec![Record::Event(event)];
-        if let Record::Event(Event {
-            body: EventBody::Review(review),
-            ..
-        }) = &records[0]
-        {
-            let review = review.clone();
-            self.append_review(&mut records, &review, stamp).await?;
-        } else {
-            self.append(&records).await?;
+        let records = vec![Record::Event(event)];
+        match message {
+            Some(message) => {
+                self.append_with_message(&records[0], message, stamp)
+                    .await?
+            }
+            None => self.append(&records).await?,
         }
         let Some(Record::Event(appended)) = records.into_iter().next() else {
             return Ok(Seq(0));
@@ -291,18 +338,18 @@ impl Pipeline {
         }
     }
 
-    /// A verdict and its message to head office, all or none.
-    async fn append_review(
+    /// An event and its message to head office, all or none.
+    async fn append_with_message(
         &mut self,
-        records: &mut [Record],
-        review: &tillwatch_protocol::Review,
+        event: &Record,
+        message: Message,
         stamp: Stamp,
     ) -> Result<(), PipelineError> {
         loop {
-            let event = records[0].clone();
             let messages = &self.messages;
             let appended = self.shared.store.append_with(Urgency::Now, |numbers| {
-                vec![event, messages.review(review, stamp, numbers)]
+                let message = messages.urgent(message.clone(), stamp, numbers);
+                vec![event.clone(), message]
             });
             match appended {
                 Ok(range) => {
@@ -310,6 +357,10 @@ impl Pipeline {
                     return Ok(());
                 }
                 Err(AppendError::Full { .. }) => self.shared.store.room().await,
+                Err(AppendError::OutboxFull { lane }) => {
+                    outbox_refuses(lane);
+                    return self.append(std::slice::from_ref(event)).await;
+                }
                 Err(other) => return Err(other.into()),
             }
         }
@@ -320,7 +371,9 @@ impl Pipeline {
         if self.outcomes.is_empty() {
             return Ok(());
         }
-        let outcomes = std::mem::take(&mut self.outcomes);
+        let mut outcomes = std::mem::take(&mut self.outcomes);
+        // One atomic group has a size; what a replay found missing may be much.
+        let later = outcomes.split_off(outcomes.len().min(OUTCOMES_AT_ONCE));
         for outcome in &outcomes {
             self.messages.count(outcome, &self.shared);
         }
@@ -343,12 +396,7 @@ impl Pipeline {
                 Ok(range) => break (range.first, kept),
                 Err(AppendError::Full { .. }) => self.shared.store.room().await,
                 Err(AppendError::OutboxFull { lane }) if with_messages => {
-                    // The alert is kept here and shown here; head office misses it, and is told.
-                    tracing::error!(
-                        lane = lane.word(),
-                        "the outbox is full: an alert stays local"
-                    );
-                    metrics::counter!("outbox_refused_total", "lane" => lane.word()).increment(1);
+                    outbox_refuses(lane);
                     with_messages = false;
                 }
                 Err(other) => return Err(other.into()),
@@ -359,9 +407,14 @@ impl Pipeline {
                 self.publish(Seq(first.0 + offset), record);
             }
         }
-        self.outcomes = outcomes;
-        self.outcomes.clear();
-        Ok(())
+        self.outcomes = later;
+        if self.outcomes.is_empty() {
+            // The allocation is used again.
+            outcomes.clear();
+            self.outcomes = outcomes;
+            return Ok(());
+        }
+        Box::pin(self.conclude(stamp)).await
     }
 
     fn publish(&self, seq: Seq, record: Record) {

@@ -5,13 +5,15 @@ use crate::config::{Config, Layers};
 use crate::health::{Health, PartState, part};
 use crate::pipeline::{Pipeline, PipelineError, restore};
 use crate::sources::device::Stop;
-use crate::sources::{drawer, pos_mqtt, printer};
+use crate::sources::{drawer, pos, pos_mqtt, printer};
 use crate::{Identity, Shared, broker, console, intake, live, terminal, uplink, web};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
-use tillwatch_protocol::{EventBody, Notice, RegisterId, StoreCode, Witness, WitnessState};
+use tillwatch_protocol::{
+    Event, EventBody, Notice, Quarantined, Record, RegisterId, StoreCode, Witness, WitnessState,
+};
 use tillwatch_store::{OutboxLimits, Store, StoreError, StoreOptions};
 use tokio::net::TcpListener;
 use tokio::sync::{broadcast, watch};
@@ -218,12 +220,16 @@ pub async fn run(
         intake,
         live: live_sender,
     };
+    let poisoned = restored.poisoned.clone();
     let parts = CancellationToken::new();
     let pipeline_stop = CancellationToken::new();
     let pipeline = Pipeline::new(shared.clone(), restored);
     let mut pipeline = tokio::spawn(pipeline.run(lanes, pipeline_stop.clone()));
 
     report_opening(&shared, notices).await;
+    for event in poisoned {
+        report_poison(&shared, event).await;
+    }
     let stop = Stop::default();
     let threads = start_devices(&shared, &config, devices, &stop).await?;
     let pos = pos_mqtt::start(shared.clone(), parts.clone());
@@ -279,10 +285,10 @@ pub async fn run(
             why: why.to_string(),
         }),
         Err(_) => {
-            tracing::warn!(
+            let why = format!(
                 "not everything stopped within {STOP_LIMIT:?}; what was accepted is on disk"
             );
-            Ok(())
+            Err(RunError::Task { part: "stop", why })
         }
     };
     let waiting: u64 = store.outbox().depth().iter().sum();
@@ -316,6 +322,38 @@ async fn report_opening(shared: &Shared, notices: Vec<String>) {
             .witness_async(stamp, EventBody::Notice(notice))
             .await;
     }
+}
+
+/// An event that ended the program three times is kept for examination, and told.
+async fn report_poison(shared: &Shared, event: Event) {
+    let seq = event.seq;
+    let mut raw = Vec::new();
+    // Every record has a disk form; without it the position in the log still tells which it was.
+    let _ = Record::Event(event).encode_into(&mut raw);
+    let stamp = shared.clock.stamp();
+    let text = format!("the event at position {seq} ended the program three times and is left out");
+    let item = Quarantined {
+        stamp,
+        source: "pipeline".into(),
+        reason: "ends_the_program".into(),
+        text: text.clone(),
+        origin: format!("log position {seq}"),
+        size: u64::try_from(raw.len()).unwrap_or(0),
+        raw,
+    };
+    if let Err(why) = pos::quarantine(shared, item).await {
+        tracing::error!(%why, "the event is not in the quarantine; it is still in the log");
+    }
+    let notice = Notice {
+        code: "event_left_out".into(),
+        text,
+        stamp,
+    };
+    // The pipeline's end is reported by itself.
+    let _ = shared
+        .intake
+        .witness_async(stamp, EventBody::Notice(notice))
+        .await;
 }
 
 async fn absent(shared: &Shared, witness: Witness, name: &'static str) {

@@ -334,12 +334,13 @@ async fn reload_on_hangup(
         }
         match Layers::load(&given) {
             Ok(layers) => {
-                let new = layers.config().clone();
                 let old = config.borrow().clone();
-                for key in needs_restart(&old, &new) {
+                let (new, waiting) = taking_effect(&old, layers.config());
+                for key in waiting {
                     tracing::warn!("`{key}` changed; it takes effect at the next start");
                 }
                 tracing::info!("the configuration is reloaded");
+                // Everybody may have gone already.
                 let _ = config.send(Arc::new(new));
             }
             Err(why) => tracing::error!(%why, "the configuration stays as it was"),
@@ -347,25 +348,35 @@ async fn reload_on_hangup(
     }
 }
 
-/// Sections that are read once.
-fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
-    let mut keys = Vec::new();
-    let mut differs = |key, changed: bool| {
-        if changed {
-            keys.push(key);
-        }
-    };
-    differs("data", old.data != new.data);
-    differs("store_code", old.store_code != new.store_code);
-    differs("register_id", old.register_id != new.register_id);
-    differs("drawer", old.drawer != new.drawer);
-    differs("kick", old.kick != new.kick);
-    differs("printer", old.printer != new.printer);
-    differs("web", old.web != new.web);
-    differs("ingest", old.ingest != new.ingest);
-    differs("storage", old.storage != new.storage);
-    differs("log", old.log != new.log);
-    keys
+/// What a running gateway can take of `new`: keys that are read once keep their old values, and are
+/// named, so that no part runs with a half of each.
+fn taking_effect(old: &Config, new: &Config) -> (Config, Vec<&'static str>) {
+    let mut effective = new.clone();
+    let mut waiting = Vec::new();
+    macro_rules! at_start {
+        ($($key:ident),*) => {$(
+            if effective.$key != old.$key {
+                waiting.push(stringify!($key));
+                effective.$key.clone_from(&old.$key);
+            }
+        )*};
+    }
+    at_start!(
+        store_code,
+        register_id,
+        store_leader,
+        currency,
+        data,
+        pos,
+        drawer,
+        kick,
+        printer,
+        web,
+        ingest,
+        storage,
+        log
+    );
+    (effective, waiting)
 }
 
 #[cfg(test)]
@@ -412,12 +423,19 @@ mod tests {
     }
 
     #[test]
-    fn what_takes_effect_only_at_a_start_is_named() {
+    fn what_takes_effect_only_at_a_start_is_named_and_stays() {
         let old = Config::default();
         let mut new = old.clone();
         new.detection.discount_threshold = 20.0;
-        assert!(needs_restart(&old, &new).is_empty());
+        assert_eq!(taking_effect(&old, &new), (new.clone(), vec![]));
         new.printer.baud = 19_200;
-        assert_eq!(needs_restart(&old, &new), ["printer"]);
+        new.pos.enabled = true;
+        let (effective, waiting) = taking_effect(&old, &new);
+        assert_eq!(waiting, ["pos", "printer"]);
+        assert_eq!(
+            (&effective.pos, &effective.printer),
+            (&old.pos, &old.printer)
+        );
+        assert_eq!(effective.detection.discount_threshold, 20.0);
     }
 }

@@ -202,6 +202,20 @@ fn fifty_random_kills_under_load_lose_and_double_nothing() {
     std::fs::remove_dir_all(gateway.data().join("index")).unwrap();
     gateway.run();
     gateway.listening();
+    // What a till sends again while the index is still being rebuilt is no new event.
+    let again = Value::Array(
+        accepted
+            .iter()
+            .take(200)
+            .map(|id| json!({"event_id": id, "event_type": "void_transaction", "amount": 1}))
+            .collect(),
+    );
+    let (status, answer) = gateway.post("/api/pos-events", &again.to_string());
+    assert_eq!(
+        (status, answer["duplicates"].as_u64()),
+        (200, Some(200)),
+        "{answer}"
+    );
     let same = |before: &Vec<String>, path: &str| {
         let now = ids(&gateway.json(path));
         let kept = before.iter().filter(|id| now.contains(id)).count();

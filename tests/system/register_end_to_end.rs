@@ -249,26 +249,36 @@ fn a_forced_drawer_is_an_alert_at_once_and_a_kicked_one_is_not() {
     );
 }
 
+/// A receipt as our own printer builder makes it.
+fn job(lines: &[&str]) -> Vec<u8> {
+    use tillwatch_simulator::escpos::{CodePage, Job};
+    let job = Job::new().initialize().code_page(CodePage::Pc858);
+    let printed = lines.iter().fold(job, |job, line| job.line(line));
+    printed.cut(3).into_bytes()
+}
+
+fn found(gateway: &Gateway, query: &str) -> String {
+    gateway
+        .json(&format!("/api/receipts?q={query}"))
+        .to_string()
+}
+
 #[test]
 fn receipts_through_a_terminal_line_are_read_and_found() {
     let mut shop = open_shop();
-    let Some(folder) = recorded_receipts() else {
-        return;
-    };
-    let synthetic = folder.join("synthetic/receipt-printer-encoder");
     // A sale that the till does not report would say that its feed loses events, and then nothing
     // is concluded from its silence: the refund comes first.
-    for name in ["en_refund.esc-pos.bin", "de_nullbon.esc-pos.bin"] {
-        shop.gateway
-            .printer
-            .send(&std::fs::read(synthetic.join(name)).unwrap())
-            .unwrap();
-    }
-    let found = |gateway: &Gateway, query: &str| {
-        gateway
-            .json(&format!("/api/receipts?q={query}"))
-            .to_string()
-    };
+    let refund = [
+        "CORNER SHOP",
+        "*** REFUND ***",
+        "HEADPHONES  -79.99",
+        "TOTAL  -79.99",
+    ];
+    shop.gateway.printer.send(&job(&refund)).unwrap();
+    shop.gateway
+        .printer
+        .send(&job(&["MÜLLER", "KEIN VERKAUF - Schublade geöffnet"]))
+        .unwrap();
     wait_for("the refund", || {
         found(&shop.gateway, "HEADPHONES")
             .contains("79.99")
@@ -287,15 +297,47 @@ fn receipts_through_a_terminal_line_are_read_and_found() {
             alert["rule"] == "unreported_refund"
         });
     assert_eq!(score_of(&unreported), 0.7);
-    shop.gateway
-        .printer
-        .send(&std::fs::read(synthetic.join("en_sale.esc-pos.bin")).unwrap())
-        .unwrap();
+    let sale = [
+        "CORNER SHOP",
+        "COFFEE  6.99",
+        "TOTAL  6.99",
+        "CARD 4111 1111 1111 1111",
+    ];
+    shop.gateway.printer.send(&job(&sale)).unwrap();
     wait_for("the sale", || {
         found(&shop.gateway, "COFFEE")
-            .contains("11.52")
+            .contains("6.99")
             .then_some(())
     });
+    let kept = found(&shop.gateway, "COFFEE");
+    assert!(
+        kept.contains("**** **** **** 1111"),
+        "masked before it is kept: {kept}"
+    );
+}
+
+#[test]
+fn recorded_receipts_of_public_encoders_are_read() {
+    let Some(folder) = recorded_receipts() else {
+        return;
+    };
+    let mut shop = open_shop();
+    let synthetic = folder.join("synthetic/receipt-printer-encoder");
+    for name in ["en_refund", "de_nullbon", "de_storno", "en_sale"] {
+        let bytes = std::fs::read(synthetic.join(format!("{name}.esc-pos.bin"))).unwrap();
+        shop.gateway.printer.send(&bytes).unwrap();
+    }
+    let lines = [
+        ("HEADPHONES", "79.99"),
+        ("Schublade", "geöffnet"),
+        ("Sofortstorno", "4,49"),
+        ("COFFEE", "11.52"),
+    ];
+    for (query, line) in lines {
+        wait_for(query, || {
+            found(&shop.gateway, query).contains(line).then_some(())
+        });
+    }
 }
 
 #[test]

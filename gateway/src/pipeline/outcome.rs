@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 use tillwatch_detect::Outcome;
 use tillwatch_protocol::lane::Envelope;
 use tillwatch_protocol::topics::Upstream;
-use tillwatch_protocol::{Alert, Lane, LogId, Notice, Record, Review, Seq, Stamp};
+use tillwatch_protocol::{Alert, EventBody, Lane, LogId, Notice, Record, Seq, Stamp};
 use tillwatch_store::Numbers;
 
 /// The same notice goes to head office once in this many nanoseconds.
@@ -60,44 +60,60 @@ impl Messages {
         Record::Outbox(envelope.entry(topic, body))
     }
 
-    /// A verdict given at the register.
-    pub fn review(&self, review: &Review, stamp: Stamp, numbers: &mut Numbers) -> Record {
-        let body = json!({
-            "alert_id": review.alert_id, "verdict": review.verdict,
-            "note": review.note, "reviewer": review.reviewer,
-        });
-        self.entry(
-            Lane::Urgent,
-            self.topics.reviews(),
-            object(body),
-            stamp,
-            numbers,
-        )
+    /// The message that an event itself becomes: a verdict, or a notice that head office has not
+    /// just been told. Its topic and fields; both go by the urgent lane.
+    pub fn of_event(&mut self, body: &EventBody) -> Option<(String, Map<String, Value>)> {
+        match body {
+            EventBody::Review(review) => {
+                let fields = json!({
+                    "alert_id": review.alert_id, "verdict": review.verdict,
+                    "note": review.note, "reviewer": review.reviewer,
+                });
+                Some((self.topics.reviews(), object(fields)))
+            }
+            EventBody::Notice(notice) if self.may_send(notice) => {
+                Some((self.topics.errors(), error_body(notice)))
+            }
+            _ => None,
+        }
+    }
+
+    /// An urgent message.
+    pub fn urgent(
+        &self,
+        (topic, fields): (String, Map<String, Value>),
+        stamp: Stamp,
+        numbers: &mut Numbers,
+    ) -> Record {
+        self.entry(Lane::Urgent, topic, fields, stamp, numbers)
     }
 
     /// Which of the outcomes are notices that head office has not just been told.
     pub fn errors_to_send(&mut self, outcomes: &[Outcome]) -> Vec<usize> {
         let mut send = Vec::new();
         for (index, outcome) in outcomes.iter().enumerate() {
-            let Outcome::Notice(notice) = outcome else {
-                continue;
-            };
-            let now = notice.stamp.monotonic_ns;
-            let last = self.sent_notices.get(notice.code.as_ref());
-            if last.is_some_and(|last| now.saturating_sub(*last) < NOTICE_EVERY_NS && now >= *last)
+            if let Outcome::Notice(notice) = outcome
+                && self.may_send(notice)
             {
-                metrics::counter!("notices_not_sent_total").increment(1);
-                continue;
+                send.push(index);
             }
-            if self.sent_notices.len() < NOTICE_CODES
-                || self.sent_notices.contains_key(notice.code.as_ref())
-            {
-                self.sent_notices
-                    .insert(notice.code.clone().into_owned(), now);
-            }
-            send.push(index);
         }
         send
+    }
+
+    fn may_send(&mut self, notice: &Notice) -> bool {
+        let now = notice.stamp.monotonic_ns;
+        let last = self.sent_notices.get(notice.code.as_ref());
+        if last.is_some_and(|last| now.saturating_sub(*last) < NOTICE_EVERY_NS && now >= *last) {
+            metrics::counter!("notices_not_sent_total").increment(1);
+            return false;
+        }
+        let known = self.sent_notices.contains_key(notice.code.as_ref());
+        if known || self.sent_notices.len() < NOTICE_CODES {
+            let code = notice.code.clone().into_owned();
+            self.sent_notices.insert(code, now);
+        }
+        true
     }
 
     /// Records for the log: every outcome, and behind each its message.

@@ -5,10 +5,10 @@
 
 use super::PipelineError;
 use super::poison::PoisonGuard;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::VecDeque;
 use std::path::Path;
 use tillwatch_detect::{Engine, Outcome};
-use tillwatch_protocol::{AlertId, Record, Seq};
+use tillwatch_protocol::{AlertId, Event, Record, Seq};
 use tillwatch_store::Store;
 
 /// An engine that has seen the whole log.
@@ -22,44 +22,47 @@ pub struct Restored {
     /// Where the replay began.
     pub from: Seq,
     /// Events that were left out because they killed the process before.
-    pub poisoned: Vec<Seq>,
+    pub poisoned: Vec<Event>,
 }
 
-/// What the log holds, for comparison.
+/// What the detectors concluded and the log has not shown yet. An outcome always stands in the log
+/// behind the event that it follows from, and mostly right behind it, so this stays short.
 #[derive(Default)]
-struct Logged {
-    alerts: BTreeMap<(AlertId, u32), u32>,
-    others: HashMap<Vec<u8>, u32>,
+struct Awaited(VecDeque<(Key, Outcome)>);
+
+/// What makes two outcomes the same: alerts by id and revision, the rest by its bytes.
+#[derive(PartialEq, Eq)]
+enum Key {
+    Alert(AlertId, u32),
+    Other(Vec<u8>),
 }
 
-impl Logged {
-    fn note(&mut self, record: &Record) {
+impl Key {
+    fn of(record: &Record) -> Option<Key> {
         match record {
-            Record::Alert(alert) => {
-                *self
-                    .alerts
-                    .entry((alert.alert_id, alert.revision))
-                    .or_default() += 1
-            }
+            Record::Alert(alert) => Some(Key::Alert(alert.alert_id, alert.revision)),
             Record::Finding(_) | Record::NotJudged(_) | Record::Notice(_) => {
-                *self.others.entry(bytes(record)).or_default() += 1;
+                Some(Key::Other(bytes(record)))
             }
-            _ => {}
+            _ => None,
+        }
+    }
+}
+
+impl Awaited {
+    fn add(&mut self, outcomes: &mut Vec<Outcome>) {
+        for outcome in outcomes.drain(..) {
+            if let Some(key) = Key::of(&record_of(&outcome)) {
+                self.0.push_back((key, outcome));
+            }
         }
     }
 
-    /// Takes one out if it is there.
-    fn take(&mut self, outcome: &Outcome) -> bool {
-        let count = match outcome {
-            Outcome::Alert(alert) => self.alerts.get_mut(&(alert.alert_id, alert.revision)),
-            other => self.others.get_mut(&bytes(&record_of(other))),
-        };
-        match count {
-            Some(count) if *count > 0 => {
-                *count -= 1;
-                true
-            }
-            _ => false,
+    /// The log holds this one.
+    fn found(&mut self, record: &Record) {
+        let Some(key) = Key::of(record) else { return };
+        if let Some(place) = self.0.iter().position(|(awaited, _)| *awaited == key) {
+            self.0.remove(place);
         }
     }
 }
@@ -89,8 +92,10 @@ fn record_of(outcome: &Outcome) -> Record {
 pub fn restore(store: &Store, data: &Path) -> Result<Restored, PipelineError> {
     let (mut engine, from) = newest_state(store)?;
     let mut guard = PoisonGuard::open(&data.join("replay.state"));
-    let mut logged = Logged::default();
-    let mut concluded = Vec::new();
+    // Without a saved state and without the beginning of the log nobody can say what the detectors
+    // knew: they are brought up to date, and nobody is accused of what lies behind.
+    let whole = from.0 > store.first_seq().0 || store.first_seq().0 <= 1;
+    let mut awaited = Awaited::default();
     let mut step = Vec::new();
     let mut replayed = 0;
     let mut poisoned = Vec::new();
@@ -106,22 +111,26 @@ pub fn restore(store: &Store, data: &Path) -> Result<Restored, PipelineError> {
             Record::Event(event) => {
                 if guard.is_poison(seq) {
                     tracing::error!(%seq, "this event ended the program three times; it is left out");
-                    poisoned.push(seq);
+                    poisoned.push(event);
                     continue;
                 }
                 guard.enter(seq);
                 engine.on_event(&event, &mut step);
-                concluded.append(&mut step);
+                awaited.add(&mut step);
                 replayed += 1;
             }
-            other => logged.note(&other),
+            other => awaited.found(&other),
         }
     }
     guard.done();
-    let missing = concluded
-        .into_iter()
-        .filter(|outcome| !logged.take(outcome))
-        .collect();
+    if !whole && !awaited.0.is_empty() {
+        tracing::warn!(
+            left_out = awaited.0.len(),
+            "no saved detector state and only a part of the log: what was not concluded then is not concluded now"
+        );
+        awaited.0.clear();
+    }
+    let missing = awaited.0.into_iter().map(|(_, outcome)| outcome).collect();
     Ok(Restored {
         engine,
         missing,

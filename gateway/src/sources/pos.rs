@@ -7,6 +7,7 @@ use crate::intake::{Closed, Taken};
 use tillwatch_protocol::pos::{ParseContext, PosFlag, Refusal, parse_pos_event};
 use tillwatch_protocol::{EventBody, PosEvent, QUARANTINE_BYTES, Quarantined, Seq, Stamp};
 use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 
 /// Where a body came from.
 #[derive(Debug, Clone, Copy)]
@@ -41,21 +42,27 @@ pub enum Refused {
     Unavailable(String),
 }
 
-/// An event that is on its way; the answer comes when the pipeline has taken it.
+/// An event that is on its way: what [`settled`] waits for.
 #[derive(Debug)]
 pub enum Pending {
     /// In the bulk lane.
     Sent(oneshot::Receiver<Taken>),
     /// Nothing to wait for.
     NotOurs,
+    /// On its way into the quarantine.
+    Refused {
+        /// Why.
+        refusal: Refusal,
+        /// Ends when it is there.
+        kept: JoinHandle<Result<(), Refused>>,
+    },
 }
 
-/// Reads a body and sends it into the pipeline; a body that cannot be used is on disk in the
-/// quarantine when this returns.
+/// Reads a body and sends it on its way: into the pipeline, or into the quarantine. Waits for
+/// nothing but room in the lane, so that garbage does not hold up what comes behind it.
 ///
 /// # Errors
-/// [`Refused::Quarantined`] when it cannot be understood, [`Refused::Unavailable`] when neither
-/// pipeline nor quarantine takes it.
+/// [`Refused::Unavailable`] when the pipeline has stopped.
 pub async fn submit(shared: &Shared, origin: Origin<'_>, body: &[u8]) -> Result<Pending, Refused> {
     let stamp = shared.clock.stamp();
     let config = shared.config.borrow().clone();
@@ -70,8 +77,9 @@ pub async fn submit(shared: &Shared, origin: Origin<'_>, body: &[u8]) -> Result<
         Ok(event) => event,
         Err(refusal) => {
             let item = quarantined(stamp, origin, &refusal, body);
-            quarantine(shared, item).await?;
-            return Err(Refused::Quarantined(refusal));
+            let shared = shared.clone();
+            let kept = tokio::spawn(async move { quarantine(&shared, item).await });
+            return Ok(Pending::Refused { refusal, kept });
         }
     };
     if let Err(foreign) = claim(&mut event, origin.store, &config) {
@@ -86,27 +94,22 @@ pub async fn submit(shared: &Shared, origin: Origin<'_>, body: &[u8]) -> Result<
         .map_err(|Closed| Refused::Unavailable(Closed.to_string()))
 }
 
-/// [`submit`], and waits until the event is on disk.
+/// Waits until what was submitted is on disk, as an event or in the quarantine.
 ///
 /// # Errors
-/// As [`submit`].
-pub async fn accept(shared: &Shared, origin: Origin<'_>, body: &[u8]) -> Result<Accepted, Refused> {
-    match submit(shared, origin, body).await? {
-        Pending::NotOurs => Ok(Accepted::NotOurs),
-        Pending::Sent(taken) => settled(shared, taken).await,
-    }
-}
-
-/// Waits until a sent event is on disk.
-///
-/// # Errors
-/// [`Refused::Unavailable`] when the program ends or the disk fails meanwhile.
-pub async fn settled(
-    shared: &Shared,
-    taken: oneshot::Receiver<Taken>,
-) -> Result<Accepted, Refused> {
+/// [`Refused::Quarantined`] when it could not be understood, [`Refused::Unavailable`] when the
+/// program ends or the disk fails meanwhile.
+pub async fn settled(shared: &Shared, pending: Pending) -> Result<Accepted, Refused> {
     let unavailable = |why: String| Refused::Unavailable(why);
-    let (accepted, seq) = match taken.await.map_err(|_| unavailable(Closed.to_string()))? {
+    let taken = match pending {
+        Pending::NotOurs => return Ok(Accepted::NotOurs),
+        Pending::Refused { refusal, kept } => {
+            kept.await.map_err(|why| unavailable(why.to_string()))??;
+            return Err(Refused::Quarantined(refusal));
+        }
+        Pending::Sent(taken) => taken.await.map_err(|_| unavailable(Closed.to_string()))?,
+    };
+    let (accepted, seq) = match taken {
         Taken::New(seq) => (Accepted::New(seq), seq),
         Taken::Again(seq) => (Accepted::Again(seq), seq),
         Taken::NotOurs => return Ok(Accepted::NotOurs),

@@ -9,7 +9,7 @@ use crate::Shared;
 use crate::broker::{self, BrokerErrorKind};
 use crate::health::{PartState, part};
 use rumqttc::v5::mqttbytes::QoS;
-use rumqttc::v5::mqttbytes::v5::{ConnectProperties, Packet, Publish, SubscribeReasonCode};
+use rumqttc::v5::mqttbytes::v5::{ConnectProperties, Filter, Packet, Publish, SubscribeReasonCode};
 use rumqttc::v5::{AsyncClient, Event, EventLoop};
 use std::time::Duration;
 use tillwatch_protocol::topics::{self, POS_KINDS, Upstream};
@@ -200,12 +200,25 @@ impl Source {
         settle: mpsc::Sender<(Publish, Pending)>,
     ) -> Ended {
         let wanted = self.topics();
+        // A ping goes out at every keep-alive; half as long again without any packet is silence.
+        let keep_alive = u64::from(self.shared.config.borrow().pos.mqtt.keep_alive_s);
+        let silence = Duration::from_secs(keep_alive * 3 / 2 + 5);
         let mut worked = false;
         loop {
-            let packet = match events.poll().await {
-                Ok(Event::Incoming(packet)) => packet,
-                Ok(Event::Outgoing(_)) => continue,
-                Err(why) => {
+            let packet = match tokio::time::timeout(silence, events.poll()).await {
+                Ok(Ok(Event::Incoming(packet))) => packet,
+                Ok(Ok(Event::Outgoing(_))) => continue,
+                // A peer that stops reading would hang the connection for ever; it is dropped
+                // whole, so that nothing depends on where it was cut off.
+                Err(_) => {
+                    let reason = format!("{what} does not answer any more");
+                    return Ended::Broken {
+                        reason,
+                        pause: None,
+                        worked,
+                    };
+                }
+                Ok(Err(why)) => {
                     let trouble = broker::explain(&why, what);
                     return Ended::Broken {
                         reason: trouble.text,
@@ -216,15 +229,16 @@ impl Source {
             };
             match packet {
                 Packet::ConnAck(_) => {
-                    for topic in &wanted {
-                        if let Err(why) = client.try_subscribe(topic, QoS::AtLeastOnce) {
-                            let reason = format!("{what}: cannot subscribe to {topic}: {why}");
-                            return Ended::Broken {
-                                reason,
-                                pause: None,
-                                worked,
-                            };
-                        }
+                    let filters = wanted
+                        .iter()
+                        .map(|topic| Filter::new(topic.clone(), QoS::AtLeastOnce));
+                    if let Err(why) = client.try_subscribe_many(filters) {
+                        let reason = format!("{what}: cannot subscribe: {why}");
+                        return Ended::Broken {
+                            reason,
+                            pause: None,
+                            worked,
+                        };
                     }
                 }
                 Packet::SubAck(ack) => {
@@ -286,12 +300,8 @@ impl Source {
             place: &topic,
             store: topics::pos_topic_store(&topic),
         };
-        let pending = match submit(&self.shared, origin, &publish.payload).await {
-            Ok(pending) => pending,
-            // On disk, and of no further use to anybody.
-            Err(Refused::Quarantined(_)) => Pending::NotOurs,
-            Err(Refused::Unavailable(why)) => return Err(why),
-        };
+        let submitted = submit(&self.shared, origin, &publish.payload).await;
+        let pending = submitted.map_err(|why| why.to_string())?;
         settle
             .send((publish, pending))
             .await
@@ -307,9 +317,10 @@ async fn acknowledge(
     failed: mpsc::Sender<String>,
 ) {
     while let Some((publish, pending)) = unsettled.recv().await {
-        let done = match pending {
-            Pending::NotOurs => Ok(()),
-            Pending::Sent(taken) => settled(&shared, taken).await.map(drop),
+        let done = match settled(&shared, pending).await {
+            // On disk in the quarantine, and of no further use to anybody.
+            Ok(_) | Err(Refused::Quarantined(_)) => Ok(()),
+            Err(unavailable) => Err(unavailable),
         };
         let acknowledged = match done {
             Ok(()) if publish.qos == QoS::AtMostOnce => Ok(()),

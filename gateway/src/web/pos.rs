@@ -4,7 +4,7 @@ use super::App;
 use super::problem::Problem;
 use super::serve::Address;
 use crate::Shared;
-use crate::sources::pos::{self, Accepted, Origin, Pending, Refused};
+use crate::sources::pos::{self, Accepted, Origin, Refused};
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
@@ -132,18 +132,17 @@ async fn take(shared: &Shared, origin: Origin<'_>, body: &[u8]) -> Result<Receip
     let mut pending = Vec::new();
     for (index, element) in elements.into_iter().enumerate() {
         match pos::submit(shared, origin, element).await {
-            Ok(Pending::NotOurs) => receipt.not_ours += 1,
-            Ok(Pending::Sent(taken)) => pending.push(taken),
+            Ok(sent) => pending.push((index, sent)),
+            Err(why) => return Err(unavailable(&why.to_string())),
+        }
+    }
+    for (index, sent) in pending {
+        match pos::settled(shared, sent).await {
             Err(Refused::Quarantined(refusal)) => receipt.refused.push(RefusedEvent {
                 index,
                 reason: refusal.reason().to_owned(),
                 detail: refusal.to_string(),
             }),
-            Err(Refused::Unavailable(why)) => return Err(unavailable(&why)),
-        }
-    }
-    for taken in pending {
-        match pos::settled(shared, taken).await {
             Ok(Accepted::New(_)) => receipt.accepted += 1,
             Ok(Accepted::Again(_)) => receipt.duplicates += 1,
             Ok(Accepted::NotOurs) => receipt.not_ours += 1,

@@ -103,12 +103,14 @@ impl Segment {
 
 impl Extent {
     fn mark(&mut self, seq: u64, offset: u64) {
-        let far = self
-            .marks
-            .last()
-            .is_none_or(|(last_seq, at)| *last_seq < seq && *at + MARK_EVERY <= offset);
+        // Walks come by in any order: after a restart new records are marked before old ones.
+        let place = self.marks.partition_point(|(marked, _)| *marked < seq);
+        let before = place.checked_sub(1).map(|before| self.marks[before].1);
+        let after = self.marks.get(place).map(|(_, at)| *at);
+        let far = before.is_none_or(|at| at + MARK_EVERY <= offset)
+            && after.is_none_or(|at| offset + MARK_EVERY <= at);
         if far {
-            self.marks.push((seq, offset));
+            self.marks.insert(place, (seq, offset));
         }
     }
 }
@@ -279,5 +281,29 @@ impl Walk {
             }
         }
         Ok(usize::try_from(offset - self.buffer_at).ok())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_are_remembered_in_any_order() {
+        let mut extent = Extent {
+            last_seq: 2_000,
+            end: 1 << 20,
+            marks: Vec::new(),
+        };
+        // After a restart: new records first, then a walk over the old ones.
+        extent.mark(1_000, 600 << 10);
+        extent.mark(1, 4 << 10);
+        extent.mark(2, 5 << 10);
+        extent.mark(500, 300 << 10);
+        extent.mark(999, 599 << 10);
+        assert_eq!(
+            extent.marks,
+            [(1, 4 << 10), (500, 300 << 10), (1_000, 600 << 10)]
+        );
     }
 }
