@@ -183,8 +183,14 @@ impl Store {
         )?;
         let index = Arc::new(index);
 
-        let observed = Arc::clone(&outbox);
-        log.start("tw-log", Some(Box::new(move |seq| observed.durable(seq))))?;
+        // Weak: the outbox holds the log, and a closed store must let go of its files.
+        let observed = Arc::downgrade(&outbox);
+        let observer = move |seq| {
+            if let Some(outbox) = observed.upgrade() {
+                outbox.durable(seq);
+            }
+        };
+        log.start("tw-log", Some(Box::new(observer)))?;
         let keeper = Arc::new(Keeper {
             log: Arc::clone(&log.inner),
             outbox: Arc::clone(&outbox),

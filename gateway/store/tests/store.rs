@@ -464,3 +464,19 @@ fn a_log_whose_identity_is_lost_goes_on_under_its_id() {
     assert_eq!((store.log_id(), opened.last_seq), (id, last));
     assert_eq!(store.boot_ordinal(), 2, "the log has records of boot 1");
 }
+
+#[test]
+fn a_closed_store_lets_go_of_its_files() {
+    let dir = tempfile::tempdir().unwrap();
+    let here = dir.path().canonicalize().unwrap();
+    let open_files = || {
+        let fds = std::fs::read_dir("/proc/self/fd").unwrap();
+        fds.filter_map(|fd| std::fs::read_link(fd.unwrap().path()).ok())
+            .filter(|target| target.starts_with(&here))
+            .count()
+    };
+    let (store, _) = open(dir.path());
+    assert!(open_files() > 0);
+    store.close();
+    until("every file closed", || open_files() == 0);
+}

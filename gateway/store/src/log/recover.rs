@@ -402,7 +402,7 @@ fn valid_beyond(
     offset: usize,
     missing: u64,
 ) -> Vec<(usize, RecordHeader)> {
-    let furthest = missing + (bytes.len() / RECORD_HEADER) as u64;
+    let furthest = missing.saturating_add((bytes.len() / RECORD_HEADER) as u64);
     let mut found = Vec::new();
     let mut at = offset;
     while let Some(rest) = bytes.get(at..).filter(|rest| rest.len() >= RECORD_HEADER) {
