@@ -40,6 +40,10 @@ pub const BACKLOG_NS: u64 = 60 * SECOND_NS;
 pub const GRUDGE_NS: u64 = 24 * 3600 * SECOND_NS;
 /// … and until this many sale receipts in a row had their payment.
 pub const GRUDGE_SALES: u32 = 500;
+/// Sale receipts of a new feed that are taken on trust …
+pub const TRUSTED_SALES: u32 = 3;
+/// … and in a row that prove it afterwards.
+pub const PROVEN_AFTER_SALES: u32 = 200;
 /// Sale receipts and payments that wait for each other.
 const WAITING: usize = 64;
 
@@ -140,6 +144,9 @@ pub struct PosFeed {
     late: Option<Grudge>,
     misses: u64,
     lates: u64,
+    /// Sale receipts that had their payment: ever, and in a row.
+    good_sales: u32,
+    good_run: u32,
     sales: VecDeque<SaleReceipt>,
     payments: VecDeque<Payment>,
     now_ns: MonotonicNs,
@@ -156,6 +163,15 @@ impl PosFeed {
     #[must_use]
     pub fn loses_events(&self) -> bool {
         self.miss.is_some()
+    }
+
+    /// Whether the feed still has to show that it loses nothing. For its first sales it is trusted,
+    /// so that whoever installs it can try the rules out; then it has to carry
+    /// [`PROVEN_AFTER_SALES`] in a row, because a feed that loses one event in a hundred would
+    /// otherwise accuse somebody before it is caught.
+    #[must_use]
+    pub fn is_on_probation(&self) -> bool {
+        self.good_sales >= TRUSTED_SALES && self.good_run < PROVEN_AFTER_SALES
     }
 
     /// How long to wait for an event beyond its window, in nanoseconds: nothing for a feed that is
@@ -224,6 +240,7 @@ impl PosFeed {
             if watched.is_ok() {
                 sale.state = SaleState::Missed;
                 self.misses = self.misses.saturating_add(1);
+                self.good_run = 0;
                 self.miss = Some(Grudge::FRESH);
                 self.unpaid = self.unpaid.saturating_add(1);
             } else {
@@ -311,6 +328,7 @@ impl PosFeed {
 
     fn caught_late(&mut self, lag_ns: u64) {
         self.lates = self.lates.saturating_add(1);
+        self.good_run = 0;
         self.late = Some(Grudge::FRESH);
         if lag_ns > MAX_LAG_NS {
             self.miss = Some(Grudge::FRESH);
@@ -319,6 +337,8 @@ impl PosFeed {
     }
 
     fn good_sale(&mut self) {
+        self.good_sales = self.good_sales.saturating_add(1);
+        self.good_run = self.good_run.saturating_add(1);
         for grudge in [&mut self.miss, &mut self.late].into_iter().flatten() {
             grudge.good_sales = grudge.good_sales.saturating_add(1);
         }
@@ -460,6 +480,8 @@ impl PosFeed {
             late: self.late,
             misses: self.misses,
             lates: self.lates,
+            good_sales: self.good_sales,
+            good_run: self.good_run,
             ..Self::default()
         };
     }

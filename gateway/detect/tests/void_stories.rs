@@ -162,9 +162,31 @@ const STORIES: &[Story] = &[
         name: "after trade in which every sale was reported it stands",
         absent: NONE,
         play: |s| {
+            trade(s, 210, 200.0);
+            s.prints(receipt(VOID).total(500).number("V1"));
+            trade(s, 20, 200.0);
+        },
+        stands: &[("unreported_void", 600)],
+        not_judged: &[],
+    },
+    Story {
+        name: "not judged: after a few sales the feed still has to prove that it loses nothing",
+        absent: NONE,
+        play: |s| {
             trade(s, 20, 200.0);
             s.prints(receipt(VOID).total(500).number("V1"));
             trade(s, 20, 200.0);
+        },
+        stands: &[],
+        not_judged: &[("unreported_void", "feed_unproven")],
+    },
+    Story {
+        name: "whoever installs a box can try it out: one sale, then a void that nobody reported",
+        absent: NONE,
+        play: |s| {
+            trade(s, 1, 0.0);
+            let now = s.now_s + 60.0;
+            s.at(now).prints(receipt(VOID).total(500).number("V1"));
         },
         stands: &[("unreported_void", 600)],
         not_judged: &[],
@@ -178,9 +200,11 @@ const STORIES: &[Story] = &[
             s.at(now).prints(receipt(SALE).total(900));
             s.at(now + 90.0)
                 .tells(till("payment_cleared").amount(900).said_at(now));
-            s.at(now + 100.0).prints(receipt(VOID).total(500));
-            s.at(now + 400.0)
-                .tells(till("void_transaction").said_at(now + 100.0));
+            trade(s, 210, 0.0);
+            let later = s.now_s + 60.0;
+            s.at(later).prints(receipt(VOID).total(500));
+            s.at(later + 300.0)
+                .tells(till("void_transaction").said_at(later));
         },
         stands: &[("pos_score", 400)],
         not_judged: &[],
@@ -194,9 +218,11 @@ const STORIES: &[Story] = &[
             s.at(now).prints(receipt(SALE).total(900));
             s.at(now + 90.0)
                 .tells(till("payment_cleared").amount(900).said_at(now));
-            s.at(now + 100.0)
+            trade(s, 210, 0.0);
+            let later = s.now_s + 60.0;
+            s.at(later)
                 .prints(receipt(VOID).total(500))
-                .at(now + 800.0);
+                .at(later + 700.0);
         },
         stands: &[("unreported_void", 600)],
         not_judged: &[],

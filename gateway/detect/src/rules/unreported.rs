@@ -226,6 +226,10 @@ impl Unreported {
             let text = "the till's feed was caught losing events lately";
             return out.not_judged(rule, "feed_unreliable", text, printed.evidence);
         }
+        if context.feed.is_on_probation() {
+            let text = "the till's feed has not shown yet, over enough sales in a row, that it loses nothing";
+            return out.not_judged(rule, "feed_unproven", text, printed.evidence);
+        }
         let patience = context.feed.patience_ns();
         if patience > 0 && !printed.waited_for_feed {
             printed.waited_for_feed = true;
