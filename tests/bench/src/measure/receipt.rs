@@ -269,8 +269,12 @@ fn kicks(options: &Options, place: &Place, report: &mut Report) -> Result<()> {
     let open = printer::configured(&config).context("a port is configured")?;
     let (_sender, reload) = tokio::sync::watch::channel(std::sync::Arc::new(config));
     shared.config = reload;
+    // The source tells tasks what it hears of its device.
+    let runtime = tokio::runtime::Runtime::new()?;
+    let context = runtime.enter();
     let stop = Stop::default();
     let thread = printer::start(shared.clone(), "bench".into(), reading, open, stop.clone())?;
+    drop(context);
     // Its first word is that it is alive.
     lanes
         .witnesses

@@ -54,7 +54,7 @@ pub fn run(options: &Options, place: &Place, report: &mut Report) -> Result<()> 
         options.rounds, options.small_mib, options.mib
     ));
     for (name, starts) in [
-        ("empty log", &of_empty),
+        ("hardly any log", &of_empty),
         ("small log", &of_small),
         ("large log", &of_large),
     ] {
@@ -105,7 +105,11 @@ impl Filled {
         if data.exists() {
             std::fs::remove_dir_all(&data)?;
         }
-        let copied = Command::new("cp").arg("-a").arg(&self.left).arg(&data).status()?;
+        let copied = Command::new("cp")
+            .arg("-a")
+            .arg(&self.left)
+            .arg(&data)
+            .status()?;
         ensure!(copied.success(), "the data could not be copied");
         forget(&data)
     }
