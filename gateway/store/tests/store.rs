@@ -385,13 +385,14 @@ fn quarantine_is_bounded_and_newest_first() {
             "on disk when it returns"
         );
     }
-    let items = store.quarantined(5);
+    // At least what is written and one whole segment of three: the others may be on their way out.
+    let items = store.quarantined(4);
     assert_eq!(
         items
             .iter()
             .map(|item| item.text.as_str())
             .collect::<Vec<_>>(),
-        ["item 39", "item 38", "item 37", "item 36", "item 35"]
+        ["item 39", "item 38", "item 37", "item 36"]
     );
     assert_eq!(items[0].raw.len(), tillwatch_protocol::QUARANTINE_BYTES);
     until("evicted", || store.usage().quarantine_evicted > 20);
