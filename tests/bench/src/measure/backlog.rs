@@ -14,13 +14,14 @@ use anyhow::{Result, ensure};
 use futures_util::future::join_all;
 use jiff::tz::TimeZone;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 use tillwatch::Shared;
 use tillwatch::clock::{monotonic_ns, wall_us};
+use tillwatch::intake::Taken;
 use tillwatch_protocol::pos::{ParseContext, parse_pos_event};
 use tillwatch_protocol::{EventBody, Lane, PosEvent, Seq};
-use tokio::sync::oneshot;
+use tokio::sync::Notify;
 
 #[derive(clap::Args)]
 pub struct Options {
@@ -52,7 +53,7 @@ pub fn run(options: &Options, place: &Place, report: &mut Report) -> Result<()> 
 
         let events = events(&mut number, options.backlog)?;
         quiet(shared)?;
-        let backlog = Backlog::start(&inside, events)?;
+        let backlog = Backlog::start(&inside, events);
         let before = backlog.taken();
         let sample = opening(&inside, &subscriber)?;
         waiting.push(count(options.backlog - backlog.taken()));
@@ -175,45 +176,41 @@ struct Backlog {
 }
 
 impl Backlog {
-    /// The lane is full when this returns, and the rest waits for places in it.
-    fn start(inside: &Inside, events: Vec<PosEvent>) -> Result<Self> {
+    /// Every event has been offered when this returns: the lane is full, and the rest waits for
+    /// places in it.
+    fn start(inside: &Inside, events: Vec<PosEvent>) -> Self {
         let (taken, last) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
-        let (waiting, full) = oneshot::channel();
-        let mut waiting = Some(waiting);
-        let (counter, newest, shared) = (taken.clone(), last.clone(), inside.shared.clone());
-        let all = inside.runtime.spawn(async move {
-            let answers = events.into_iter().map(|event| {
-                let (shared, counter, newest) = (shared.clone(), counter.clone(), newest.clone());
-                async move {
-                    let body = EventBody::Pos(Box::new(event));
-                    let Ok(answer) = shared.intake.bulk(shared.clock.stamp(), body).await else {
-                        return;
-                    };
-                    if let Ok(tillwatch::intake::Taken::New(seq)) = answer.await {
-                        newest.fetch_max(seq.0, Ordering::Relaxed);
-                    }
-                    counter.fetch_add(1, Ordering::Relaxed);
+        let (offered, ready) = (Arc::new(AtomicUsize::new(0)), Arc::new(Notify::new()));
+        let total = events.len();
+        let offers = events.into_iter().map(|event| {
+            let (taken, last) = (taken.clone(), last.clone());
+            let (offered, ready) = (offered.clone(), ready.clone());
+            let shared = inside.shared.clone();
+            async move {
+                let body = EventBody::Pos(Box::new(event));
+                let offer = shared.intake.bulk(shared.clock.stamp(), body);
+                if offered.fetch_add(1, Ordering::Relaxed) + 1 == total {
+                    ready.notify_one();
                 }
-            });
-            let mut all = Box::pin(join_all(answers));
-            // The first poll offers every event; what finds no place waits for one.
-            futures_util::future::poll_fn(|context| {
-                let mut offering = std::pin::pin!(tokio::task::unconstrained(all.as_mut()));
-                let done = offering.as_mut().poll(context).map(drop);
-                if let Some(waiting) = waiting.take() {
-                    let _ = waiting.send(());
+                let Ok(answer) = offer.await else { return };
+                if let Ok(Taken::New(seq)) = answer.await {
+                    last.fetch_max(seq.0, Ordering::Relaxed);
                 }
-                done
-            })
-            .await;
+                taken.fetch_add(1, Ordering::Relaxed);
+            }
         });
-        inside.runtime.block_on(full)?;
-        Ok(Self {
+        // Without the runtime's budget, so that all are offered at once.
+        let all = tokio::task::unconstrained(join_all(offers.collect::<Vec<_>>()));
+        let all = inside.runtime.spawn(async move {
+            all.await;
+        });
+        inside.runtime.block_on(ready.notified());
+        Self {
             taken,
             all,
             shared: inside.shared.clone(),
             last,
-        })
+        }
     }
 
     fn taken(&self) -> u64 {

@@ -31,7 +31,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 pub fn run(options: &Options, place: &Place, report: &mut Report) -> Result<()> {
     let broker = Mosquitto::start("")?;
-    let subscriber = Subscriber::start(broker.port, "stores/+/alerts", 0, None)?;
+    let subscriber = Subscriber::start(broker.port, "stores/#", 0, None)?;
     let line = Line::start(broker.port, options.kbit)?;
     let config = |register: &Register| -> Result<()> {
         let text = std::fs::read_to_string(&register.config)?;
