@@ -42,6 +42,8 @@ mod store;
 mod usage;
 
 #[cfg(test)]
+mod damage_tests;
+#[cfg(test)]
 mod model_tests;
 #[cfg(test)]
 mod sim_disk;

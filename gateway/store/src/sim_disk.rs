@@ -144,12 +144,18 @@ impl SimDisk {
         self.0.lock().unwrap().failed_syncs
     }
 
-    /// Changes bytes behind everybody's back.
-    pub(crate) fn damage(&self, path: &Path, change: impl FnOnce(&mut Vec<u8>)) {
+    /// Changes, behind everybody's back, the one file that holds these bytes, and tells where.
+    /// Which number a segment in use has depends on who prepared it first.
+    pub(crate) fn damage_where(&self, held: &[u8], change: impl FnOnce(&mut Vec<u8>, usize)) {
         let mut state = self.0.lock().unwrap();
-        let inode = state.names[path];
-        let inode = state.inodes.get_mut(&inode).unwrap();
-        change(&mut inode.now);
+        let find = |bytes: &[u8]| bytes.windows(held.len()).position(|window| window == held);
+        let mut holders = state
+            .inodes
+            .values_mut()
+            .filter_map(|inode| find(&inode.now).map(|at| (inode, at)));
+        let (inode, at) = holders.next().expect("a file holds the bytes");
+        assert!(holders.next().is_none(), "one file holds the bytes");
+        change(&mut inode.now, at);
         inode.synced = inode.now.clone();
     }
 }
