@@ -59,6 +59,18 @@ pub struct Edge {
     pub lost_before: u32,
 }
 
+/// What came in instead of edges, between two silences.
+#[cfg(feature = "std")]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Unreadable {
+    /// Its beginning; the source bounds it.
+    pub raw: Vec<u8>,
+    /// Bytes that there were.
+    pub size: u64,
+    /// Lines that there were.
+    pub lines: u64,
+}
+
 /// Where edges come from.
 #[cfg(feature = "std")]
 pub trait EdgeSource: Send {
@@ -81,6 +93,12 @@ pub trait EdgeSource: Send {
         true
     }
 
+    /// What came in instead of edges and was not handed out yet. Sources whose edges are no text
+    /// have none.
+    fn unreadable(&mut self) -> Option<Unreadable> {
+        None
+    }
+
     /// The time edges are stamped with, now.
     fn now_ns(&self) -> u64 {
         crate::clock::monotonic_ns()
@@ -99,6 +117,10 @@ impl EdgeSource for Box<dyn EdgeSource> {
 
     fn has(&self, role: LineRole) -> bool {
         (**self).has(role)
+    }
+
+    fn unreadable(&mut self) -> Option<Unreadable> {
+        (**self).unreadable()
     }
 
     fn now_ns(&self) -> u64 {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::debounce::KickChanges;
 use super::{
     DrawerChange, EdgeSource, KickChange, KickConfig, KickCounters, KickDetector, LineRole,
-    SenseConfig, SenseCounters, SenseDebouncer,
+    SenseConfig, SenseCounters, SenseDebouncer, Unreadable,
 };
 use crate::error::DriverError;
 
@@ -65,6 +65,11 @@ impl<S: EdgeSource> DrawerWatch<S> {
     /// What was counted on the two lines.
     pub fn counters(&self) -> (&SenseCounters, &KickCounters) {
         (self.sense.counters(), self.kick.counters())
+    }
+
+    /// What came in instead of edges, once it is complete.
+    pub fn unreadable(&mut self) -> Option<Unreadable> {
+        self.source.unreadable()
     }
 
     fn read_levels(&mut self) -> Result<(), DriverError> {

@@ -12,10 +12,10 @@ use tillwatch_drivers::drawer::fifo::FifoEdges;
 use tillwatch_drivers::drawer::line::{Bias, DrawerLines, LineConfig};
 use tillwatch_drivers::drawer::watch::{DrawerEvent, DrawerWatch};
 use tillwatch_drivers::drawer::{
-    DrawerState, EdgeSource, KickChange, KickConfig, Level, LineRole, SenseConfig,
+    DrawerState, EdgeSource, KickChange, KickConfig, Level, LineRole, SenseConfig, Unreadable,
 };
 use tillwatch_drivers::{DriverError, ErrorKind};
-use tillwatch_protocol::{EventBody, Notice, Witness, WitnessState, event};
+use tillwatch_protocol::{EventBody, Notice, Quarantined, Witness, WitnessState, event};
 
 /// Opens the lines; called again after every loss.
 pub type OpenLines = Box<dyn FnMut() -> Result<Box<dyn EdgeSource>, DriverError> + Send>;
@@ -164,8 +164,32 @@ fn session(
             }
             Err(error) => return Err(error),
         }
+        if let Some(unreadable) = watch.unreadable() {
+            quarantine(reporter, unreadable);
+        }
     }
     Ok(())
+}
+
+/// Keeps what was no edge, so that somebody can see what was written there.
+fn quarantine(reporter: &Reporter, unreadable: Unreadable) {
+    let Unreadable { raw, size, lines } = unreadable;
+    let shared = reporter.shared().clone();
+    let line = shared.config.borrow().drawer.line.clone();
+    let item = Quarantined {
+        stamp: shared.clock.stamp(),
+        source: "drawer".into(),
+        reason: "unknown_line".into(),
+        text: format!("{lines} lines that are no edges; write them like `sense high`"),
+        origin: line.unwrap_or_default(),
+        raw,
+        size,
+    };
+    reporter.spawn(async move {
+        if let Err(why) = super::pos::quarantine(&shared, item).await {
+            tracing::warn!(%why, "lines of the drawer could not be quarantined");
+        }
+    });
 }
 
 /// False when the pipeline has stopped.
