@@ -4,10 +4,12 @@
 //! can do wrong is said here in one sentence with the remedy; [`explain`] does the same for what
 //! the network and the broker answer.
 
+mod distance;
 mod expiry;
 mod explain;
 mod tls;
 
+pub use distance::Distance;
 pub use explain::{Reaction, Trouble, explain};
 pub use tls::install_crypto;
 

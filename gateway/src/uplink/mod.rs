@@ -37,7 +37,7 @@ mod traffic;
 mod wire;
 
 use crate::Shared;
-use crate::broker::{self, BrokerErrorKind};
+use crate::broker::{self, BrokerErrorKind, Distance};
 use crate::config::Uplink;
 use crate::health::{PartState, part};
 use backoff::Backoff;
@@ -104,7 +104,12 @@ async fn run(shared: &Shared, shutdown: &CancellationToken, patience: Patience) 
                         if progress {
                             backoff.progress();
                         }
-                        let pause = backoff.next(reaction, backoff::random());
+                        let host = uplink.mqtt.host.as_deref().unwrap_or_default();
+                        let distance = tokio::select! {
+                            () = shutdown.cancelled() => continue,
+                            distance = Distance::to(host) => distance,
+                        };
+                        let pause = backoff.next(reaction, distance, backoff::random());
                         Some(pause.min(patience.pause))
                     }
                 }
