@@ -6,6 +6,7 @@
 //! | module | what |
 //! | --- | --- |
 //! | [`config`] | one TOML file, environment, flags; where each value comes from |
+//! | [`mode`] | what the command line and this machine ask for |
 //! | [`clock`] | reads the clocks of this machine |
 //! | [`health`] | what works and what does not |
 //! | [`intake`] | the two bounded lanes into the pipeline |
@@ -27,6 +28,7 @@ pub mod demo;
 pub mod health;
 pub mod intake;
 pub mod live;
+pub mod mode;
 pub mod pipeline;
 pub mod run;
 pub mod sources;

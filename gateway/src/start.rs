@@ -13,10 +13,10 @@ use without_demo as shop;
 
 use crate::config::layers::Given;
 use crate::config::{Config, ConfigError, Layers};
+use crate::mode::{CONFIG_DIR, ConfigLost, Mode, Options, given, mode};
 use crate::run::{self, Devices, RunError, Started};
 use crate::terminal;
 use std::io::IsTerminal;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -25,40 +25,8 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use toml::Value;
 
-/// Where a register keeps its configuration.
-pub const CONFIG_DIR: &str = "/etc/tillwatch";
-/// Its name there.
-pub const CONFIG_FILE: &str = "tillwatch.toml";
 /// Texts that wait for the terminal.
 const NEWS: usize = 64;
-
-/// What was asked for on the command line.
-#[derive(Debug, Clone, Default)]
-pub struct Options {
-    /// `--config`.
-    pub config: Option<PathBuf>,
-    /// `--enable-pos`.
-    pub enable_pos: bool,
-    /// `--simulate-pos`.
-    pub simulate_pos: bool,
-    /// `--data`.
-    pub data: Option<PathBuf>,
-    /// `--listen`.
-    pub listen: Option<SocketAddr>,
-}
-
-/// How the program runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mode {
-    /// As configured.
-    Register,
-    /// A whole simulated register.
-    Demo,
-    /// No configuration, real POS events only.
-    PosOnly,
-    /// Only the simulated till.
-    Publisher,
-}
 
 /// Why the program cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -66,11 +34,9 @@ pub enum StartError {
     /// The configuration.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// A register whose configuration is lost must not invent anything.
-    #[error(
-        "{CONFIG_DIR} exists but {CONFIG_FILE} is not in it; put it back, or name a file with --config"
-    )]
-    ConfigLost,
+    /// A register whose configuration is lost.
+    #[error(transparent)]
+    ConfigLost(#[from] ConfigLost),
     /// This build has no demo.
     #[error("no configuration is given and this build has no demo mode; name a file with --config")]
     NoDemo,
@@ -99,7 +65,7 @@ impl StartError {
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Config(_) | Self::ConfigLost | Self::NoDemo => 2,
+            Self::Config(_) | Self::ConfigLost(_) | Self::NoDemo => 2,
             Self::Run(why) if why.is_usage() => 2,
             _ => 1,
         }
@@ -122,68 +88,6 @@ pub async fn main(options: Options) -> ExitCode {
             terminal::complain(&text);
             ExitCode::from(why.exit_code())
         }
-    }
-}
-
-/// Which mode the options mean on this machine.
-///
-/// # Errors
-/// [`StartError::ConfigLost`] where a register lost its configuration.
-pub fn mode(options: &Options, config_dir: &Path) -> Result<(Mode, Option<PathBuf>), StartError> {
-    if options.simulate_pos && !options.enable_pos {
-        return Ok((Mode::Publisher, options.config.clone()));
-    }
-    if let Some(path) = &options.config {
-        return Ok((Mode::Register, Some(path.clone())));
-    }
-    if config_dir.exists() {
-        let path = config_dir.join(CONFIG_FILE);
-        return if path.exists() {
-            Ok((Mode::Register, Some(path)))
-        } else {
-            Err(StartError::ConfigLost)
-        };
-    }
-    Ok((
-        if options.enable_pos {
-            Mode::PosOnly
-        } else {
-            Mode::Demo
-        },
-        None,
-    ))
-}
-
-/// Flags and the environment, over `file` and what the demo chooses.
-#[must_use]
-pub fn given(options: &Options, file: Option<PathBuf>, demo: Vec<(String, Value)>) -> Given {
-    let mut flags = Vec::new();
-    if options.enable_pos {
-        flags.push((
-            "pos.enabled".to_owned(),
-            Value::Boolean(true),
-            "--enable-pos",
-        ));
-    }
-    if let Some(data) = &options.data {
-        flags.push((
-            "data".to_owned(),
-            Value::String(data.display().to_string()),
-            "--data",
-        ));
-    }
-    if let Some(listen) = options.listen {
-        flags.push((
-            "web.listen".to_owned(),
-            Value::String(listen.to_string()),
-            "--listen",
-        ));
-    }
-    Given {
-        file,
-        environment: std::env::vars().collect(),
-        flags,
-        demo,
     }
 }
 
@@ -382,45 +286,6 @@ fn taking_effect(old: &Config, new: &Config) -> (Config, Vec<&'static str>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn options() -> Options {
-        Options::default()
-    }
-
-    #[test]
-    fn without_anything_it_is_a_demo() {
-        let nowhere = Path::new("/nonexistent/tillwatch");
-        assert_eq!(mode(&options(), nowhere).unwrap(), (Mode::Demo, None));
-        let pos = Options {
-            enable_pos: true,
-            ..options()
-        };
-        assert_eq!(mode(&pos, nowhere).unwrap(), (Mode::PosOnly, None));
-        let both = Options {
-            enable_pos: true,
-            simulate_pos: true,
-            ..options()
-        };
-        assert_eq!(mode(&both, nowhere).unwrap(), (Mode::PosOnly, None));
-        let publisher = Options {
-            simulate_pos: true,
-            ..options()
-        };
-        assert_eq!(mode(&publisher, nowhere).unwrap(), (Mode::Publisher, None));
-    }
-
-    #[test]
-    fn a_till_that_lost_its_configuration_does_not_become_a_demo() {
-        let folder = tempfile::tempdir().unwrap();
-        let lost = mode(&options(), folder.path()).unwrap_err();
-        assert_eq!(lost.exit_code(), 2);
-        let path = folder.path().join(CONFIG_FILE);
-        std::fs::write(&path, "").unwrap();
-        assert_eq!(
-            mode(&options(), folder.path()).unwrap(),
-            (Mode::Register, Some(path))
-        );
-    }
 
     #[test]
     fn what_takes_effect_only_at_a_start_is_named_and_stays() {

@@ -1,6 +1,6 @@
 //! The command line. Exit codes: 0 fine, 1 the operation failed, 2 wrong usage or configuration.
 
-use crate::start;
+use crate::mode;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -183,7 +183,7 @@ pub enum ConfigCommand {
     },
 }
 
-impl From<&Options> for start::Options {
+impl From<&Options> for mode::Options {
     fn from(options: &Options) -> Self {
         Self {
             config: options.config.clone(),
@@ -220,7 +220,7 @@ mod tests {
         assert_eq!(bare.command, None);
         assert_eq!(run.command, Some(Command::Run));
         assert_eq!(bare.options, run.options);
-        let given = start::Options::from(&bare.options);
+        let given = mode::Options::from(&bare.options);
         assert_eq!((given.enable_pos, given.simulate_pos), (true, false));
         assert_eq!(given.data.as_deref(), Some(std::path::Path::new("/d")));
     }

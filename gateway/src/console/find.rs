@@ -3,7 +3,7 @@
 use super::Failure;
 use super::cli::Options;
 use crate::config::layers::Given;
-use crate::start::{self, CONFIG_DIR, Mode};
+use crate::mode::{self, CONFIG_DIR, Mode};
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
@@ -16,11 +16,11 @@ use toml::Value;
 /// Where a register lost its configuration file.
 pub(super) fn given(options: &Options) -> Result<Given, Failure> {
     // A command starts nothing, so it matters only where the data is.
-    let options = start::Options {
+    let options = mode::Options {
         simulate_pos: false,
-        ..start::Options::from(options)
+        ..mode::Options::from(options)
     };
-    let (mode, file) = start::mode(&options, Path::new(CONFIG_DIR))
+    let (mode, file) = mode::mode(&options, Path::new(CONFIG_DIR))
         .map_err(|why| Failure::Usage(why.to_string()))?;
     let uid = nix::unistd::geteuid().as_raw();
     let chosen = match mode {
@@ -28,7 +28,7 @@ pub(super) fn given(options: &Options) -> Result<Given, Failure> {
         Mode::Register | Mode::PosOnly | Mode::Publisher => None,
     };
     let chosen = chosen.map(|data| ("data".to_owned(), Value::String(data.display().to_string())));
-    Ok(start::given(&options, file, chosen.into_iter().collect()))
+    Ok(mode::given(&options, file, chosen.into_iter().collect()))
 }
 
 /// The data of this user's newest demo with a control socket.

@@ -34,8 +34,7 @@ mod store;
 pub mod text;
 
 use crate::config::{ConfigError, Layers};
-use crate::start;
-use cli::{Cli, Command, Options, StoreCommand};
+use cli::{Command, Options, StoreCommand};
 use control::{Control, ControlError};
 use jiff::tz::TimeZone;
 use std::io::{self, Write};
@@ -89,12 +88,9 @@ pub fn complain(text: &str) {
     let _ = writeln!(io::stderr(), "tillwatch: {text}");
 }
 
-/// The whole program: a command, or the gateway itself.
-pub async fn main(cli: Cli) -> ExitCode {
-    match &cli.command {
-        None | Some(Command::Run) => start::main(start::Options::from(&cli.options)).await,
-        Some(command) => exit_code(dispatch(command, &cli.options, &mut io::stdout()).await),
-    }
+/// Runs a command about a gateway; [`Command::Run`] is none.
+pub async fn main(command: &Command, options: &Options) -> ExitCode {
+    exit_code(dispatch(command, options, &mut io::stdout()).await)
 }
 
 fn exit_code(done: Result<(), Failure>) -> ExitCode {
