@@ -10,6 +10,7 @@ mod outcome;
 mod poison;
 mod redelivery;
 pub mod restore;
+mod told;
 
 use crate::intake::{Incoming, Lanes, Taken};
 use crate::{Shared, live};
@@ -103,7 +104,7 @@ impl Pipeline {
     /// thing that [`Self::run`] does.
     #[must_use]
     pub fn new(shared: Shared, restored: restore::Restored) -> Self {
-        let messages = Messages::new(&shared);
+        let messages = Messages::new(&shared, restored.told);
         let live = live::publisher(shared.store.clone(), shared.live.clone());
         Self {
             engine: restored.engine,
@@ -450,10 +451,11 @@ impl Pipeline {
     /// Everything appended so far is judged: the state covers the log up to its last record.
     fn save_snapshot(&mut self) -> Result<(), PipelineError> {
         let through = self.shared.store.last_seq();
-        let bytes = self
+        let mut bytes = self
             .engine
             .snapshot()
             .map_err(|why| PipelineError::Snapshot(why.to_string()))?;
+        self.messages.told.save(&mut bytes);
         let store = self.shared.store.clone();
         self.snapshot.events = 0;
         self.snapshot.at = Instant::now();

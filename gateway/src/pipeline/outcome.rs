@@ -1,8 +1,8 @@
 //! From what the detectors concluded to records and messages for head office.
 
+use super::told::Told;
 use crate::{Identity, Shared};
 use serde_json::{Map, Value, json};
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use tillwatch_detect::Outcome;
@@ -11,17 +11,13 @@ use tillwatch_protocol::topics::Upstream;
 use tillwatch_protocol::{Alert, EventBody, Lane, LogId, Notice, Record, Seq, Stamp};
 use tillwatch_store::Numbers;
 
-/// The same notice goes to head office once in this many nanoseconds.
-const NOTICE_EVERY_NS: u64 = 600 * tillwatch_protocol::time::SECOND_NS;
-/// Codes of notices whose last sending is remembered; codes are few and fixed.
-const NOTICE_CODES: usize = 256;
-
 /// Builds the messages of one register.
 pub struct Messages {
     identity: Arc<Identity>,
     topics: Upstream,
     epoch: LogId,
-    sent_notices: BTreeMap<String, u64>,
+    /// Which notices head office was told of lately.
+    pub told: Told,
     /// Decimals of the currency.
     pub minor_digits: u8,
     /// Position of the event that was appended last.
@@ -29,13 +25,13 @@ pub struct Messages {
 }
 
 impl Messages {
-    pub fn new(shared: &Shared) -> Self {
+    pub fn new(shared: &Shared, told: Told) -> Self {
         let identity = shared.identity.clone();
         Self {
             topics: Upstream::new(identity.store.clone(), identity.register.clone()),
             epoch: shared.store.log_id(),
             identity,
-            sent_notices: BTreeMap::new(),
+            told,
             minor_digits: 2,
             last_event: Seq(0),
         }
@@ -102,18 +98,11 @@ impl Messages {
     }
 
     fn may_send(&mut self, notice: &Notice) -> bool {
-        let now = notice.stamp.monotonic_ns;
-        let last = self.sent_notices.get(notice.code.as_ref());
-        if last.is_some_and(|last| now.saturating_sub(*last) < NOTICE_EVERY_NS && now >= *last) {
+        let may = self.told.may(&notice.code, &notice.stamp);
+        if !may {
             metrics::counter!("notices_not_sent_total").increment(1);
-            return false;
         }
-        let known = self.sent_notices.contains_key(notice.code.as_ref());
-        if known || self.sent_notices.len() < NOTICE_CODES {
-            let code = notice.code.clone().into_owned();
-            self.sent_notices.insert(code, now);
-        }
-        true
+        may
     }
 
     /// Records for the log: every outcome, and behind each its message.

@@ -5,6 +5,7 @@
 
 use super::PipelineError;
 use super::poison::PoisonGuard;
+use super::told::Told;
 use std::collections::VecDeque;
 use std::path::Path;
 use tillwatch_detect::{Engine, Outcome};
@@ -21,6 +22,8 @@ pub struct Restored {
     pub replayed: u64,
     /// Where the replay began.
     pub from: Seq,
+    /// Which notices head office was told of lately.
+    pub(super) told: Told,
     /// Events that were left out because they killed the process before.
     pub poisoned: Vec<Event>,
 }
@@ -90,7 +93,7 @@ fn record_of(outcome: &Outcome) -> Record {
 /// [`PipelineError::Store`] when the log cannot be read at all; damaged parts are left out and
 /// were reported when the store was opened.
 pub fn restore(store: &Store, data: &Path) -> Result<Restored, PipelineError> {
-    let (mut engine, from) = newest_state(store)?;
+    let (mut engine, mut told, from) = newest_state(store)?;
     let mut guard = PoisonGuard::open(&data.join("replay.state"));
     // Without a saved state and without the beginning of the log nobody can say what the detectors
     // knew: they are brought up to date, and nobody is accused of what lies behind.
@@ -119,7 +122,10 @@ pub fn restore(store: &Store, data: &Path) -> Result<Restored, PipelineError> {
                 awaited.add(&mut step);
                 replayed += 1;
             }
-            other => awaited.found(&other),
+            other => {
+                told.found(&other);
+                awaited.found(&other);
+            }
         }
     }
     guard.done();
@@ -136,19 +142,22 @@ pub fn restore(store: &Store, data: &Path) -> Result<Restored, PipelineError> {
         missing,
         replayed,
         from,
+        told,
         poisoned,
     })
 }
 
-fn newest_state(store: &Store) -> Result<(Engine, Seq), PipelineError> {
+fn newest_state(store: &Store) -> Result<(Engine, Told, Seq), PipelineError> {
     for (through, bytes) in store.snapshots()? {
         let mut engine = Engine::new(store.log_id());
-        match engine.restore(&bytes) {
-            Ok(()) => return Ok((engine, through.next())),
+        let (state, told) = Told::split(&bytes);
+        match engine.restore(state) {
+            Ok(()) => return Ok((engine, told, through.next())),
             Err(why) => {
                 tracing::warn!(%through, %why, "saved detector state is of no use; an older one is tried")
             }
         }
     }
-    Ok((Engine::new(store.log_id()), store.first_seq()))
+    let told = Told::default();
+    Ok((Engine::new(store.log_id()), told, store.first_seq()))
 }
