@@ -47,6 +47,12 @@ pub mod part {
     pub const PRINTER: &str = "printer";
     /// The POS broker.
     pub const POS_MQTT: &str = "pos_mqtt";
+    /// What the POS broker lets us listen to; told only when it is not everything.
+    pub const POS_TOPICS: &str = "pos_topics";
+    /// The listener for tills on the network.
+    pub const INGEST: &str = "ingest";
+    /// The socket of local commands.
+    pub const CONTROL: &str = "control";
     /// Head office's broker.
     pub const UPLINK: &str = "uplink";
 }

@@ -3,19 +3,26 @@
 //! A message is acknowledged to the broker when its event (or its quarantine entry) is on disk.
 //! What was not acknowledged comes again after a reconnect and is recognised as a redelivery.
 //! Every connection is a fresh client: nothing of a dead connection is reused.
+//!
+//! A broker that grants only some of the filters is listened to all the same. What it refuses is
+//! told and asked for again; until it is granted the feed is no witness, because then its silence
+//! means nothing.
+
+mod subscriptions;
 
 use super::pos::{Origin, Pending, Refused, settled, submit};
 use crate::Shared;
 use crate::broker::{self, BrokerErrorKind};
 use crate::health::{PartState, part};
 use rumqttc::v5::mqttbytes::QoS;
-use rumqttc::v5::mqttbytes::v5::{ConnectProperties, Filter, Packet, Publish, SubscribeReasonCode};
+use rumqttc::v5::mqttbytes::v5::{ConnectProperties, Packet, Publish, SubscribeReasonCode};
 use rumqttc::v5::{AsyncClient, Event, EventLoop};
 use std::time::Duration;
+use subscriptions::Subscriptions;
 use tillwatch_protocol::topics::{self, POS_KINDS, Upstream};
-use tillwatch_protocol::{EventBody, Witness, WitnessState};
+use tillwatch_protocol::{EventBody, Notice, Witness, WitnessState};
 use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 /// Unacknowledged messages that the broker may send; more wait there.
@@ -46,10 +53,18 @@ enum Ended {
 /// Starts the task; without `pos.enabled` it only says so.
 #[must_use]
 pub fn start(shared: Shared, shutdown: CancellationToken) -> JoinHandle<()> {
+    start_with(shared, shutdown, CONFIGURATION_PAUSE)
+}
+
+/// The same, asking again for what is refused after `again`.
+#[must_use]
+pub fn start_with(shared: Shared, shutdown: CancellationToken, again: Duration) -> JoinHandle<()> {
     tokio::spawn(async move {
         let mut source = Source {
             shared,
+            again,
             alive: false,
+            refused: Vec::new(),
         };
         source.run(&shutdown).await;
     })
@@ -57,7 +72,11 @@ pub fn start(shared: Shared, shutdown: CancellationToken) -> JoinHandle<()> {
 
 struct Source {
     shared: Shared,
+    /// When to ask again for what the broker refuses.
+    again: Duration,
     alive: bool,
+    /// Filters of which it was told that the broker refuses them.
+    refused: Vec<String>,
 }
 
 impl Source {
@@ -199,7 +218,9 @@ impl Source {
         mut events: EventLoop,
         settle: mpsc::Sender<(Publish, Pending)>,
     ) -> Ended {
-        let wanted = self.topics();
+        let mut subscriptions = Subscriptions::new(self.topics());
+        // Ends with the connection.
+        let mut asking = JoinSet::new();
         // A ping goes out at every keep-alive; half as long again without any packet is silence.
         let keep_alive = u64::from(self.shared.config.borrow().pos.mqtt.keep_alive_s);
         let silence = Duration::from_secs(keep_alive * 3 / 2 + 5);
@@ -229,10 +250,7 @@ impl Source {
             };
             match packet {
                 Packet::ConnAck(_) => {
-                    let filters = wanted
-                        .iter()
-                        .map(|topic| Filter::new(topic.clone(), QoS::AtLeastOnce));
-                    if let Err(why) = client.try_subscribe_many(filters) {
+                    if let Err(why) = client.try_subscribe_many(subscriptions.ask()) {
                         let reason = format!("{what}: cannot subscribe: {why}");
                         return Ended::Broken {
                             reason,
@@ -242,29 +260,26 @@ impl Source {
                     }
                 }
                 Packet::SubAck(ack) => {
-                    let refused = ack
-                        .return_codes
-                        .iter()
-                        .any(|code| !matches!(code, SubscribeReasonCode::Success(_)));
-                    if refused {
-                        let reason = format!(
-                            "{what} refuses a subscription ({:?}); allow {} in its access rules",
-                            ack.return_codes,
-                            wanted.join(", ")
-                        );
+                    subscriptions.answered(&ack.return_codes);
+                    let refused = refusal(what, subscriptions.refused(), &ack.return_codes);
+                    if !subscriptions.any() {
                         return Ended::Broken {
-                            reason,
-                            pause: Some(CONFIGURATION_PAUSE),
+                            reason: refused.unwrap_or_default(),
+                            pause: Some(self.again),
                             worked,
                         };
                     }
-                    if !worked {
-                        worked = true;
-                        self.alive = true;
-                        metrics::gauge!("mqtt_connection_status", "broker" => "pos").set(1.0);
-                        self.shared.health.set(part::POS_MQTT, what, PartState::Up);
-                        self.witness(WitnessState::Alive).await;
+                    worked = true;
+                    if refused.is_some() {
+                        let (client, again) = (client.clone(), self.again);
+                        let filters = subscriptions.ask();
+                        asking.spawn(async move {
+                            tokio::time::sleep(again).await;
+                            // Err: the connection is gone; the next one asks for everything.
+                            let _ = client.subscribe_many(filters).await;
+                        });
                     }
+                    self.subscribed(what, &subscriptions, refused).await;
                 }
                 Packet::Publish(publish) => {
                     if let Err(reason) = self.take(publish, &settle).await {
@@ -288,6 +303,53 @@ impl Source {
         }
     }
 
+    /// The broker grants something; `refused` says what it does not.
+    async fn subscribed(
+        &mut self,
+        what: &str,
+        subscriptions: &Subscriptions,
+        refused: Option<String>,
+    ) {
+        metrics::gauge!("mqtt_connection_status", "broker" => "pos").set(1.0);
+        let health = self.shared.health.clone();
+        health.set(part::POS_MQTT, what, PartState::Up);
+        let news = self.refused != subscriptions.refused();
+        self.refused = subscriptions.refused().to_vec();
+        let Some(reason) = refused else {
+            if news {
+                health.set(part::POS_TOPICS, what, PartState::Up);
+            }
+            if !self.alive {
+                self.alive = true;
+                self.witness(WitnessState::Alive).await;
+            }
+            return;
+        };
+        self.alive = false;
+        if news {
+            let state = PartState::Down {
+                reason: reason.clone(),
+            };
+            health.set(part::POS_TOPICS, what, state);
+            self.witness(WitnessState::Lost {
+                reason: reason.clone(),
+            })
+            .await;
+            let stamp = self.shared.clock.stamp();
+            let notice = Notice {
+                code: "pos_subscription_refused".into(),
+                text: reason,
+                stamp,
+            };
+            // A stopped pipeline wants no news.
+            let _ = self
+                .shared
+                .intake
+                .witness_async(stamp, EventBody::Notice(notice))
+                .await;
+        }
+    }
+
     /// Sends one message on its way; its acknowledgement follows when it is on disk.
     async fn take(
         &self,
@@ -307,6 +369,21 @@ impl Source {
             .await
             .map_err(|_| "the gateway is ending".to_owned())
     }
+}
+
+/// What the broker refuses, in a sentence with the remedy; `None` when that is nothing.
+fn refusal(what: &str, refused: &[String], codes: &[SubscribeReasonCode]) -> Option<String> {
+    if refused.is_empty() {
+        return None;
+    }
+    let why = codes
+        .iter()
+        .find(|code| !matches!(code, SubscribeReasonCode::Success(_)));
+    let why = why.map_or_else(|| "no answer".to_owned(), |code| format!("{code:?}"));
+    Some(format!(
+        "{what} refuses a subscription ({why}); allow {} in its access rules",
+        refused.join(", ")
+    ))
 }
 
 /// Acknowledges messages in the order they came, each when it is on disk.
