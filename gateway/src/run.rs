@@ -435,21 +435,26 @@ async fn start_servers(
         shared.clone(),
         parts.clone(),
     ))];
-    if let Some(address) = config.ingest.listen {
-        let listener = listen(address).await?;
-        let token = config.ingest.token_file.clone();
-        servers.push(tokio::spawn(web::serve_ingest(
-            listener,
-            token,
-            shared.clone(),
-            parts.clone(),
-        )));
+    let health = &shared.health;
+    match config.ingest.listen {
+        Some(address) => {
+            let listener = listen(address).await?;
+            health.set(part::INGEST, &address.to_string(), PartState::Starting);
+            servers.push(tokio::spawn(web::serve_ingest(
+                listener,
+                config.ingest.token_file.clone(),
+                shared.clone(),
+                parts.clone(),
+                web::LISTEN_AGAIN,
+            )));
+        }
+        None => health.set(part::INGEST, "", PartState::Absent),
     }
     let (path, shared, parts) = (control_socket(config), shared.clone(), parts.clone());
+    let what = path.display().to_string();
+    shared.health.set(part::CONTROL, &what, PartState::Starting);
     servers.push(tokio::spawn(async move {
-        if let Err(why) = web::serve_control(&path, shared, parts).await {
-            tracing::error!(path = %path.display(), %why, "no control socket: local commands will not find this daemon");
-        }
+        web::serve_control(&path, shared, parts, web::LISTEN_AGAIN).await;
     }));
     Ok(servers)
 }

@@ -248,3 +248,50 @@ fn the_service_manager_is_told_of_readiness_life_and_end() {
     hear("STOPPING=1");
     assert!(gateway.ended(Duration::from_secs(40)).success());
 }
+
+#[test]
+fn a_listener_that_cannot_serve_is_part_of_readiness_and_of_check() {
+    let broker = Mosquitto::start("");
+    let token = "\n[ingest]\nlisten = \"127.0.0.1:0\"\ntoken_file = \"/nonexistent/token\"\n";
+    let mut gateway = Gateway::prepare(broker.port(), "");
+    let path = gateway.config_file();
+    let config = std::fs::read_to_string(&path).unwrap() + token;
+    std::fs::write(&path, config).unwrap();
+    // Something lies where the control socket belongs.
+    std::fs::create_dir_all(gateway.data()).unwrap();
+    std::fs::write(gateway.data().join("control.sock"), "mine").unwrap();
+    gateway.run();
+    gateway.listening();
+    let missing = wait_for("both to be missing and nothing else", || {
+        let (status, body) = gateway.get("/readyz").ok()?;
+        let problem: serde_json::Value = serde_json::from_str(&body).ok()?;
+        let missing = problem["missing"].as_object()?.clone();
+        (status == 503 && missing.len() == 2).then_some(missing)
+    });
+    assert!(
+        missing["ingest"]
+            .as_str()
+            .unwrap()
+            .contains("/nonexistent/token")
+    );
+    assert!(
+        missing["control"]
+            .as_str()
+            .unwrap()
+            .contains("is no socket")
+    );
+    let check = gateway.command(&["check"]);
+    assert_eq!(check.status.code(), Some(1), "{}", out(&check));
+    let failed: Vec<String> = out(&check)
+        .lines()
+        .filter(|line| line.starts_with("FAIL"))
+        .map(str::to_owned)
+        .collect();
+    let fails = |name: &str, why: &str| {
+        failed
+            .iter()
+            .any(|line| line.contains(name) && line.contains(why))
+    };
+    assert!(fails("gateway", &gateway.pid().to_string()), "{failed:#?}");
+    assert!(fails("ingest", "/nonexistent/token"), "{failed:#?}");
+}

@@ -2,7 +2,7 @@
 //! gateway holds open is asked from it instead of being taken away from it.
 
 use super::cli::Options;
-use super::control::Control;
+use super::control::{Control, ControlError};
 use super::{Failure, Out, find, text};
 use crate::broker;
 use crate::config::{Config, GpioBackend, Layers, Mqtt};
@@ -103,14 +103,12 @@ pub(super) async fn run(options: &Options, out: Out<'_>) -> Result<(), Failure> 
         writeln!(out, "{}", line.render())
     };
     say(Line::new("configuration", Ok(file)))?;
-    let running: Option<Status> = Control::of_data(&config.data).get("/api/status").await.ok();
-    say(match &running {
-        Some(status) => Line::new("gateway", Ok(format!("running, pid {}", status.pid))),
-        None => Line::absent("gateway", "not running"),
-    })?;
+    let asked: Result<Status, _> = Control::of_data(&config.data).get("/api/status").await;
+    say(gateway(&asked, tillwatch_store::holder(&config.data)))?;
+    let running = asked.ok();
     say(Line::new("data", data(&config.data)))?;
     say(web(config.web.listen, running.is_some()).await)?;
-    say(ingest(config, running.is_some()).await)?;
+    say(ingest(config, running.as_ref()).await)?;
     for line in devices(config, running.as_ref()) {
         say(line)?;
     }
@@ -123,6 +121,9 @@ pub(super) async fn run(options: &Options, out: Out<'_>) -> Result<(), Failure> 
         "not enabled; tills may still post their events",
     )
     .await)?;
+    if let Some(Err(reason)) = held(part::POS_TOPICS, running.as_ref()) {
+        say(Line::new("POS topics", Err(reason)))?;
+    }
     let uplink = Some(&config.uplink.mqtt);
     say(probe_broker(
         "uplink broker",
@@ -132,6 +133,24 @@ pub(super) async fn run(options: &Options, out: Out<'_>) -> Result<(), Failure> 
     )
     .await)?;
     if failed { Err(Failure::Told) } else { Ok(()) }
+}
+
+/// The gateway answers, or nobody has its data.
+fn gateway(asked: &Result<Status, ControlError>, holder: Option<u32>) -> Line {
+    const NAME: &str = "gateway";
+    match (asked, holder) {
+        (Ok(status), _) => Line::new(NAME, Ok(format!("running, pid {}", status.pid))),
+        (Err(ControlError::Down(_)), None) => Line::absent(NAME, "not running"),
+        (Err(why), None) => Line::new(NAME, Err(why.to_string())),
+        (Err(ControlError::Down(path)), Some(pid)) => Line::new(
+            NAME,
+            Err(format!(
+                "pid {pid} has the data, but nobody answers on {}; its log says why",
+                path.display()
+            )),
+        ),
+        (Err(why), Some(pid)) => Line::new(NAME, Err(format!("pid {pid} runs: {why}"))),
+    }
 }
 
 /// The data directory takes a file, or can be made.
@@ -187,7 +206,7 @@ async fn web(listen: SocketAddr, running: bool) -> Line {
     )
 }
 
-async fn ingest(config: &Config, running: bool) -> Line {
+async fn ingest(config: &Config, running: Option<&Status>) -> Line {
     const NAME: &str = "ingest";
     let Some(listen) = config.ingest.listen else {
         return Line::absent(NAME, "no listener of its own; tills use the API");
@@ -197,8 +216,12 @@ async fn ingest(config: &Config, running: bool) -> Line {
     {
         return Line::new(NAME, Err(why.to_string()));
     }
+    // Our own rights to the token may be others than the gateway's.
+    if let Some(said) = held(part::INGEST, running) {
+        return Line::new(NAME, said);
+    }
     match TcpListener::bind(listen).await {
-        Err(why) if !running => Line::new(
+        Err(why) if running.is_none() => Line::new(
             NAME,
             Err(format!(
                 "cannot listen on {listen}: {why}; choose another address"
@@ -208,13 +231,19 @@ async fn ingest(config: &Config, running: bool) -> Line {
     }
 }
 
-/// What the running gateway says of a part that it has open.
+/// What the running gateway says of a part that only it can know of.
 fn held(name: &str, running: Option<&Status>) -> Option<Result<String, String>> {
     let part = running?.parts.get(name)?;
     match part.state.as_str() {
         "up" => Some(Ok(format!("{}, open in the running gateway", part.what))),
+        "down" => Some(Err(part.reason.clone().unwrap_or_default())),
         _ => None,
     }
+}
+
+/// The same of a device that may be probed where the gateway does not have it open.
+fn open(name: &str, running: Option<&Status>) -> Option<Result<String, String>> {
+    held(name, running).filter(Result::is_ok)
 }
 
 fn devices(config: &Config, running: Option<&Status>) -> Vec<Line> {
@@ -238,7 +267,7 @@ fn devices(config: &Config, running: Option<&Status>) -> Vec<Line> {
             None => Line::absent(name, absent),
             Some(line) => Line::new(
                 name,
-                held(part, running).unwrap_or_else(|| gpio(line, config.drawer.backend)),
+                open(part, running).unwrap_or_else(|| gpio(line, config.drawer.backend)),
             ),
         });
     }
@@ -246,7 +275,7 @@ fn devices(config: &Config, running: Option<&Status>) -> Vec<Line> {
         None => Line::absent("printer", "no printer.port: receipts are not seen"),
         Some(port) => Line::new(
             "printer",
-            held(part::PRINTER, running).unwrap_or_else(|| match probe_port(port) {
+            open(part::PRINTER, running).unwrap_or_else(|| match probe_port(port) {
                 Ok(()) => Ok(format!(
                     "{} at {} baud",
                     port.display(),
@@ -373,6 +402,38 @@ mod tests {
             "{}",
             lines[2].text
         );
+    }
+
+    #[test]
+    fn a_gateway_that_runs_and_does_not_answer_fails() {
+        let down = || Err(ControlError::Down("/data/control.sock".into()));
+        let line = gateway(&down(), Some(7));
+        assert_eq!(line.state, State::Fail);
+        assert!(line.text.contains("pid 7") && line.text.contains("control.sock"));
+        assert_eq!(gateway(&down(), None).state, State::Absent);
+        assert_eq!(
+            gateway(&Ok(status::tests::status()), Some(7)).state,
+            State::Ok
+        );
+        let denied = Err(ControlError::Denied("/data/control.sock".into()));
+        assert_eq!(gateway(&denied, None).state, State::Fail);
+    }
+
+    #[tokio::test]
+    async fn what_the_running_gateway_cannot_serve_fails() {
+        let mut status = status::tests::status();
+        let mut part = status.parts.values().next().unwrap().clone();
+        part.state = "down".into();
+        part.reason = Some("the token cannot be read".into());
+        status.parts.insert(part::INGEST.into(), part);
+        let mut config = Config::default();
+        config.ingest.listen = Some("127.0.0.1:0".parse().unwrap());
+        let line = ingest(&config, Some(&status)).await;
+        assert_eq!(
+            (line.state, line.text.as_str()),
+            (State::Fail, "the token cannot be read")
+        );
+        assert_eq!(ingest(&config, None).await.state, State::Ok);
     }
 
     #[tokio::test]

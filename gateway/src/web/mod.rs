@@ -34,7 +34,7 @@ pub mod status;
 pub mod view;
 
 pub use access::{Access, HostNames, Token, TokenError};
-pub use serve::{ServeError, serve_control, serve_http, serve_ingest};
+pub use serve::{LISTEN_AGAIN, ServeError, serve_control, serve_http, serve_ingest};
 
 use crate::Shared;
 use axum::Router;

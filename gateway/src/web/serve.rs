@@ -4,6 +4,7 @@
 use super::access::{Access, HostNames, Token, TokenError};
 use super::peer::Peer;
 use crate::Shared;
+use crate::health::{PartState, part};
 use axum::Router;
 use axum::body::Body;
 use axum::http::{Extensions, Request};
@@ -35,6 +36,8 @@ const HEADER_BYTES: usize = 32 * 1024;
 const GRACE: Duration = Duration::from_secs(2);
 /// After a failed `accept` (no descriptors left), the next one waits this long.
 const ACCEPT_AGAIN: Duration = Duration::from_secs(1);
+/// What stands in the way of a listener is looked at again this often.
+pub const LISTEN_AGAIN: Duration = Duration::from_secs(15);
 /// Owner and group of the control socket may connect; what they may do is another matter.
 const CONTROL_MODE: u32 = 0o660;
 /// Longest path of a Unix socket (`sun_path` with its end).
@@ -130,60 +133,83 @@ fn loopback_only(listener: &TcpListener) -> Result<SocketAddr, ServeError> {
 }
 
 /// Serves tills until `shutdown`: `POST /api/pos-events` and nothing else, with the token of
-/// `token_file`. Without a token only on loopback; what is refused is said on the log.
+/// `token_file`. Without a token only on loopback. What stands in the way is told as the part's
+/// state and looked at again after `again`.
 pub async fn serve_ingest(
     listener: TcpListener,
     token_file: Option<PathBuf>,
     shared: Shared,
     shutdown: CancellationToken,
+    again: Duration,
 ) {
-    match ingest_guard(&listener, token_file.as_deref()) {
-        Ok((address, token)) => {
-            tracing::info!(%address, "tills may post their events");
-            serve(
-                &Listener::Tcp(listener),
-                super::router(shared, Access::Ingest(token)),
-                shutdown,
-            )
-            .await;
+    let address = listener.local_addr().map(|address| address.to_string());
+    let what = address.unwrap_or_default();
+    let token = loop {
+        match ingest_guard(&listener, token_file.as_deref()) {
+            Ok(token) => break token,
+            Err(why) => {
+                let reason = format!("tills cannot post their events: {why}");
+                shared
+                    .health
+                    .set(part::INGEST, &what, PartState::Down { reason });
+            }
         }
-        Err(why) => tracing::error!(%why, "tills cannot post their events"),
-    }
+        tokio::select! {
+            () = shutdown.cancelled() => return,
+            () = tokio::time::sleep(again) => {}
+        }
+    };
+    shared.health.set(part::INGEST, &what, PartState::Up);
+    let router = super::router(shared, Access::Ingest(token));
+    serve(&Listener::Tcp(listener), router, shutdown).await;
 }
 
 fn ingest_guard(
     listener: &TcpListener,
     token_file: Option<&Path>,
-) -> Result<(SocketAddr, Option<Token>), ServeError> {
+) -> Result<Option<Token>, ServeError> {
     let address = listener
         .local_addr()
         .map_err(io_error("local address of the ingest listener"))?;
     match token_file {
-        Some(path) => Ok((address, Some(Token::from_file(path)?))),
-        None if address.ip().is_loopback() => Ok((address, None)),
+        Some(path) => Ok(Some(Token::from_file(path)?)),
+        None if address.ip().is_loopback() => Ok(None),
         None => Err(ServeError::TokenNeeded(address)),
     }
 }
 
-/// Serves local commands on a Unix socket until `shutdown`, then removes it.
-///
-/// # Errors
-/// [`ServeError`] when the socket cannot be made, or another daemon answers on it.
+/// Serves local commands on a Unix socket until `shutdown`, then removes it. When the socket cannot
+/// be made, or another daemon answers on it, the part says so and it is tried again after `again`.
 pub async fn serve_control(
     path: &Path,
     shared: Shared,
     shutdown: CancellationToken,
-) -> Result<(), ServeError> {
-    let listener = bind_control(path).await?;
+    again: Duration,
+) {
+    let what = path.display().to_string();
+    let listener = loop {
+        match bind_control(path).await {
+            Ok(listener) => break listener,
+            Err(why) => {
+                let reason = format!("local commands will not find this daemon: {why}");
+                shared
+                    .health
+                    .set(part::CONTROL, &what, PartState::Down { reason });
+            }
+        }
+        tokio::select! {
+            () = shutdown.cancelled() => return,
+            () = tokio::time::sleep(again) => {}
+        }
+    };
     let inode = std::fs::metadata(path).map(|meta| meta.ino()).ok();
+    shared.health.set(part::CONTROL, &what, PartState::Up);
     let router = super::router(shared, Access::Control);
-    tracing::info!(path = %path.display(), "control socket");
     serve(&Listener::Unix(listener), router, shutdown).await;
     // Only our own: a successor may have put its socket there already.
     if inode.is_some() && std::fs::metadata(path).map(|meta| meta.ino()).ok() == inode {
         let _ = std::fs::remove_file(path);
     }
-    Ok(())
 }
 
 /// Binds beside the final name and moves there when rights are set: nobody meets a half-made

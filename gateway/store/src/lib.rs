@@ -51,6 +51,7 @@ mod sim_disk;
 pub use error::{AppendError, ErrorKind, StoreError};
 pub use index::{AlertFilter, AlertRow, Delivery, Index};
 pub use log::{Damage, Scan, SeqRange, Urgency};
+pub use opening::holder;
 pub use options::{IndexKind, OutboxLimits, StoreOptions};
 pub use outbox::{DeadLetter, Numbers, Outbox, OutboxRef};
 pub use store::{Opened, Store};

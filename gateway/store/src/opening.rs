@@ -7,6 +7,7 @@ use crate::log::{LogInner, RawScan, Scan};
 use crate::outbox::State;
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, Write};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::sync::Arc;
 use tillwatch_protocol::{LogId, Record, Seq};
@@ -62,6 +63,28 @@ pub(crate) fn take_lock(dir: &Path) -> Result<File, StoreError> {
     Ok(file)
 }
 
+/// The process that has the data directory open, as the kernel says; `None` when nobody has, or
+/// when the kernel does not tell. Takes nothing away from anybody.
+#[must_use]
+pub fn holder(dir: &Path) -> Option<u32> {
+    let lock = std::fs::metadata(dir.join("lock")).ok()?;
+    let locks = std::fs::read_to_string("/proc/locks").ok()?;
+    holder_among(&locks, lock.ino())
+}
+
+/// `1: FLOCK  ADVISORY  WRITE 1234 08:01:5678 0 EOF`: process, then device and inode.
+fn holder_among(locks: &str, inode: u64) -> Option<u32> {
+    locks.lines().find_map(|line| {
+        let mut words = line.split_whitespace().skip(1);
+        if words.next()? != "FLOCK" {
+            return None;
+        }
+        let pid = words.nth(2)?.parse().ok()?;
+        let file = words.next()?.rsplit(':').next()?;
+        (file.parse() == Ok(inode)).then_some(pid)
+    })
+}
+
 /// The outbox as its state file has it; empty when there is none that can be used.
 pub(crate) fn read_state(
     disk: &dyn Disk,
@@ -100,4 +123,30 @@ pub(crate) fn reserve(
         disk.remove(path).map_err(StoreError::io("remove", path))?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_has_the_directory_is_told_without_taking_it() {
+        let dir = tempfile::tempdir().unwrap();
+        assert_eq!(holder(dir.path()), None);
+        let lock = take_lock(dir.path()).unwrap();
+        assert_eq!(holder(dir.path()), Some(std::process::id()));
+        lock.unlock().unwrap();
+        assert_eq!(holder(dir.path()), None);
+    }
+
+    #[test]
+    fn only_locks_of_the_same_file_and_kind_count() {
+        let locks = "1: POSIX  ADVISORY  WRITE 11 08:01:99 0 EOF\n\
+                     2: -> FLOCK  ADVISORY  WRITE 12 08:01:99 0 EOF\n\
+                     3: FLOCK  ADVISORY  WRITE 13 08:01:199 0 EOF\n\
+                     garbage\n\
+                     4: FLOCK  ADVISORY  WRITE 14 08:01:99 0 EOF\n";
+        assert_eq!(holder_among(locks, 99), Some(14));
+        assert_eq!(holder_among(locks, 1), None);
+    }
 }

@@ -3,11 +3,13 @@
 use super::*;
 use crate::console::control::{Control, ControlError};
 use crate::console::state_file;
+use crate::health::{PartState, part};
 use crate::web::status::Status;
-use crate::web::{ServeError, serve_control, serve_http, serve_ingest};
+use crate::web::{serve_control, serve_http, serve_ingest};
 use serde_json::json;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream, UnixListener};
@@ -17,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 struct Socket {
     path: PathBuf,
     stop: CancellationToken,
-    served: JoinHandle<Result<(), ServeError>>,
+    served: JoinHandle<()>,
 }
 
 impl Gateway {
@@ -27,9 +29,45 @@ impl Gateway {
             CancellationToken::new(),
         );
         let (at, shared, until) = (path.clone(), self.shared.clone(), stop.clone());
-        let served = tokio::spawn(async move { serve_control(&at, shared, until).await });
+        let served = tokio::spawn(async move { serve_control(&at, shared, until, AGAIN).await });
         Socket { path, stop, served }
     }
+}
+
+/// How soon what stands in the way is looked at again.
+const AGAIN: Duration = Duration::from_millis(20);
+
+/// Waits until a part is down with a reason that has `words` in it.
+async fn down(gateway: &Gateway, name: &str, words: &str) {
+    let is_down =
+        |state: &PartState| matches!(state, PartState::Down { reason } if reason.contains(words));
+    part_is(gateway, name, is_down).await;
+    gateway
+        .shared
+        .health
+        .accepting
+        .store(true, Ordering::Release);
+    let answer = get(gateway.page(), "/readyz").await;
+    assert_eq!(answer.problem(503), "not-ready");
+    assert!(
+        answer.json()["missing"][name].is_string(),
+        "{}",
+        answer.text
+    );
+}
+
+async fn part_is(gateway: &Gateway, name: &str, is: impl Fn(&PartState) -> bool) {
+    let waited = async {
+        loop {
+            let parts = gateway.shared.health.parts();
+            if parts.get(name).is_some_and(|part| is(&part.state)) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let waited = tokio::time::timeout(Duration::from_secs(10), waited).await;
+    waited.unwrap_or_else(|_| panic!("{name}: {:?}", gateway.shared.health.parts()));
 }
 
 /// Asks until somebody answers.
@@ -90,7 +128,7 @@ async fn commands_reach_the_gateway_over_its_socket() {
     );
 
     socket.stop.cancel();
-    socket.served.await.unwrap().unwrap();
+    socket.served.await.unwrap();
     assert!(!socket.path.exists(), "it is removed at the end");
     assert!(matches!(
         control.get::<Value>("/api/status").await,
@@ -107,16 +145,31 @@ async fn a_socket_that_was_left_behind_is_replaced_one_in_use_is_not() {
     let socket = gateway.socket();
     answering(&Control::at(&path)).await;
 
-    let second = serve_control(&path, gateway.shared.clone(), CancellationToken::new()).await;
-    assert!(matches!(second, Err(ServeError::InUse(_))), "{second:?}");
+    let second = Gateway::new();
+    let (at, shared, stop) = (
+        path.clone(),
+        second.shared.clone(),
+        CancellationToken::new(),
+    );
+    let until = stop.clone();
+    let waiting = tokio::spawn(async move { serve_control(&at, shared, until, AGAIN).await });
+    down(&second, part::CONTROL, "another daemon answers").await;
     answering(&Control::at(&path)).await;
     socket.stop.cancel();
-    socket.served.await.unwrap().unwrap();
+    socket.served.await.unwrap();
+    part_is(&second, part::CONTROL, |state| *state == PartState::Up).await;
+    answering(&Control::at(&path)).await;
+    stop.cancel();
+    waiting.await.unwrap();
 
     std::fs::write(&path, "mine").unwrap();
-    let third = serve_control(&path, gateway.shared.clone(), CancellationToken::new()).await;
-    assert!(matches!(third, Err(ServeError::NoSocket(_))), "{third:?}");
+    let third = gateway.socket();
+    down(&gateway, part::CONTROL, "is no socket").await;
     assert_eq!(std::fs::read_to_string(&path).unwrap(), "mine");
+    std::fs::remove_file(&path).unwrap();
+    part_is(&gateway, part::CONTROL, |state| *state == PartState::Up).await;
+    third.stop.cancel();
+    third.served.await.unwrap();
 }
 
 #[tokio::test]
@@ -133,7 +186,6 @@ async fn the_end_of_the_program_ends_the_live_feed() {
         .unwrap();
     tokio::time::timeout(Duration::from_secs(5), socket.served)
         .await
-        .unwrap()
         .unwrap()
         .unwrap();
 }
@@ -177,17 +229,12 @@ async fn page_and_api_stay_on_loopback() {
     .await
     .unwrap();
     let everywhere = TcpListener::bind("0.0.0.0:0").await.unwrap();
-    tokio::time::timeout(
-        Duration::from_secs(5),
-        serve_ingest(
-            everywhere,
-            None,
-            gateway.shared.clone(),
-            CancellationToken::new(),
-        ),
-    )
-    .await
-    .unwrap();
+    let stop = CancellationToken::new();
+    let (shared, until) = (gateway.shared.clone(), stop.clone());
+    let served = tokio::spawn(serve_ingest(everywhere, None, shared, until, AGAIN));
+    down(&gateway, part::INGEST, "set ingest.token_file").await;
+    stop.cancel();
+    served.await.unwrap();
 }
 
 #[tokio::test]
@@ -195,15 +242,19 @@ async fn tills_post_over_the_network_with_the_token_of_the_file() {
     let gateway = Gateway::new();
     let stop = CancellationToken::new();
     let token = gateway.folder.path().join("token");
-    std::fs::write(&token, "0123456789abcdef\n").unwrap();
     let listener = TcpListener::bind("0.0.0.0:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let served = tokio::spawn(serve_ingest(
         listener,
-        Some(token),
+        Some(token.clone()),
         gateway.shared.clone(),
         stop.clone(),
+        AGAIN,
     ));
+    down(&gateway, part::INGEST, "token").await;
+    // Somebody puts it there.
+    std::fs::write(&token, "0123456789abcdef\n").unwrap();
+    part_is(&gateway, part::INGEST, |state| *state == PartState::Up).await;
     let body = r#"{"event_id":"1","event_type":"void_transaction"}"#;
     let request = format!(
         "POST /api/pos-events HTTP/1.1\r\nHost: till-gateway\r\nAuthorization: Bearer 0123456789abcdef\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
