@@ -7,6 +7,7 @@
 //! judges the event again from the log, and alert ids depend on log positions only.
 
 mod outcome;
+mod owed;
 mod poison;
 mod redelivery;
 pub mod restore;
@@ -23,7 +24,7 @@ use tillwatch_detect::{Engine, Outcome};
 use tillwatch_protocol::pos::PosFlag;
 use tillwatch_protocol::{Event, EventBody, Lane, Record, Seq, Stamp};
 use tillwatch_store::{AppendError, Store, StoreError, Urgency};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
@@ -62,18 +63,20 @@ pub struct Pipeline {
     redelivery: Redelivery,
     live: mpsc::Sender<live::LiveItem>,
     outcomes: Vec<Outcome>,
+    /// Told when alerts are logged without a message, because the outbox is full.
+    refused: Arc<Notify>,
     snapshot: SnapshotState,
 }
 
 /// Topic and fields of a message.
 type Message = (String, serde_json::Map<String, serde_json::Value>);
 
-/// What it was about is kept and shown here; head office misses it. Bulk goes first and alerts have
-/// a reserve, so this takes a very long outage.
+/// What it was about is kept and shown here; alerts are told later (`owed`), the rest is missed by
+/// head office. Bulk goes first and alerts have a reserve, so this takes a very long outage.
 fn outbox_refuses(lane: Lane) {
     tracing::error!(
         lane = lane.word(),
-        "the outbox is full: a message for head office is not made"
+        "the outbox is full: a message for head office is not made now"
     );
     metrics::counter!("outbox_refused_total", "lane" => lane.word()).increment(1);
 }
@@ -109,6 +112,7 @@ impl Pipeline {
         Self {
             engine: restored.engine,
             outcomes: restored.missing,
+            refused: Arc::default(),
             messages,
             redelivery: Redelivery::new(shared.store.clone()),
             live,
@@ -143,6 +147,8 @@ impl Pipeline {
         let mut remembers = false;
         let caught_up = memory_complete(self.shared.store.clone());
         tokio::pin!(caught_up);
+        let owed = owed::run(self.shared.clone(), self.refused.clone());
+        tokio::pin!(owed);
         loop {
             let due = self.due();
             tokio::select! {
@@ -154,6 +160,7 @@ impl Pipeline {
                 Ok(()) = config.changed() => self.settings().await?,
                 () = &mut caught_up, if !remembers => remembers = true,
                 Some(incoming) = lanes.bulk.recv(), if remembers => self.take(incoming).await?,
+                never = &mut owed => match never {},
             }
             self.maybe_snapshot()?;
         }
@@ -403,6 +410,9 @@ impl Pipeline {
                 Err(other) => return Err(other.into()),
             }
         };
+        if !with_messages {
+            self.refused.notify_one();
+        }
         for (offset, record) in (0..).zip(records) {
             if !matches!(record, Record::Outbox(_)) {
                 self.publish(Seq(first.0 + offset), record);

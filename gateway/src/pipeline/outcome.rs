@@ -84,6 +84,12 @@ impl Messages {
         self.entry(Lane::Urgent, topic, fields, stamp, numbers)
     }
 
+    /// The message that an alert becomes.
+    pub fn of_alert(&self, alert: &Alert, stamp: Stamp, numbers: &mut Numbers) -> Record {
+        let message = (self.topics.alerts(), self.alert_body(alert));
+        self.urgent(message, stamp, numbers)
+    }
+
     /// Which of the outcomes are notices that head office has not just been told.
     pub fn errors_to_send(&mut self, outcomes: &[Outcome]) -> Vec<usize> {
         let mut send = Vec::new();
@@ -120,14 +126,7 @@ impl Messages {
                 Outcome::Alert(alert) => {
                     records.push(Record::Alert(alert.clone()));
                     if with_messages {
-                        let body = self.alert_body(alert);
-                        records.push(self.entry(
-                            Lane::Urgent,
-                            self.topics.alerts(),
-                            body,
-                            stamp,
-                            numbers,
-                        ));
+                        records.push(self.of_alert(alert, stamp, numbers));
                     }
                 }
                 Outcome::Finding(finding) => records.push(Record::Finding(finding.clone())),

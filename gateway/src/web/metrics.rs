@@ -176,6 +176,14 @@ fn describe() {
         "outbox_refused_total",
         "messages not made because the outbox was full"
     );
+    describe_counter!(
+        "alerts_told_late_total",
+        "alerts whose message was made when the outbox had room again"
+    );
+    describe_counter!(
+        "notices_not_sent_total",
+        "notices kept here because head office was told the same a moment ago"
+    );
     describe_gauge!(
         "uplink_topics_held",
         "topics that the broker does not take at the moment"

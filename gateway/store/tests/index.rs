@@ -348,3 +348,32 @@ fn what_left_the_log_leaves_the_index() {
     let oldest = index.events_between(i64::MIN, i64::MAX, 1);
     assert!(oldest[0].0 >= store.first_seq());
 }
+
+#[test]
+fn alerts_without_a_message_are_found_until_they_have_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, _) = open_sled(dir.path());
+    let log = store.log_id();
+    // Cause and revision.
+    let owed = |through: Seq, limit: usize| -> Vec<(u64, u32)> {
+        indexed(&store);
+        let alerts = store.index().alerts_without_message(through, limit);
+        let cause = |id| (1..=3).find(|n| alert(log, Seq(*n), 1).alert_id == id);
+        let named = alerts.iter();
+        named
+            .map(|alert| (cause(alert.alert_id).unwrap(), alert.revision))
+            .collect()
+    };
+    let all = Seq(u64::MAX);
+    let (one, two) = (alert(log, Seq(1), 1), alert(log, Seq(2), 1));
+    add(&store, &[Record::Alert(one.clone())]);
+    add(&store, &[Record::Alert(two.clone()), told(log, 1, &two)]);
+    let third = add(&store, &[Record::Alert(alert(log, Seq(3), 1))]);
+    assert_eq!(owed(all, 10), [(1, 1), (3, 1)]);
+    assert_eq!(owed(all, 1), [(1, 1)]);
+    assert_eq!(owed(Seq(third.0 - 1), 10), [(1, 1)]);
+    // The newest revision counts, whatever became of those before.
+    add(&store, &[Record::Alert(alert(log, Seq(2), 2))]);
+    add(&store, &[told(log, 2, &one)]);
+    assert_eq!(owed(all, 10), [(2, 2), (3, 1)]);
+}

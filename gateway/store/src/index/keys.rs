@@ -56,6 +56,13 @@ pub(crate) fn alert_order(first_seq: u64, id: AlertId) -> Vec<u8> {
     key
 }
 
+/// The first key behind this one.
+pub(crate) fn after(key: &[u8]) -> Vec<u8> {
+    let mut next = key.to_vec();
+    next.push(0);
+    next
+}
+
 pub(crate) fn alert_of_order(key: &[u8]) -> Option<AlertId> {
     Some(AlertId(uuid::Uuid::from_bytes(*key.last_chunk::<16>()?)))
 }

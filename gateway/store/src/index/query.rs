@@ -1,16 +1,18 @@
 //! The questions.
 
 use super::projection::Step;
-use super::{AlertFilter, AlertRow, Index, keys};
+use super::{AlertFilter, AlertRow, Delivery, Index, keys};
 use crate::log::read;
 use std::collections::BTreeSet;
 use tillwatch_protocol::alert::AlertState;
-use tillwatch_protocol::{AlertId, Event, EventBody, Lane, Record, Review, Seq, Stamp};
+use tillwatch_protocol::{Alert, AlertId, Event, EventBody, Lane, Record, Review, Seq, Stamp};
 
 /// Rows of one answer at most.
 const MAX_ROWS: usize = 10_000;
 /// Places looked at for one word search at most.
 const MAX_POSTINGS: usize = 20_000;
+/// Keys read at once of what is looked through as a whole.
+const PAGE: usize = 1_000;
 /// Alerts of an answer when the filter names no limit.
 const DEFAULT_ALERTS: usize = 100;
 
@@ -95,6 +97,38 @@ impl Index {
             .filter(wanted)
             .take(limit)
             .collect()
+    }
+
+    /// Alerts whose newest revision lies at or before `through` and has no message: that revision,
+    /// the alerts raised first first, at most `limit`.
+    #[must_use]
+    pub fn alerts_without_message(&self, through: Seq, limit: usize) -> Vec<Alert> {
+        let mut found = Vec::new();
+        let mut from = b"s".to_vec();
+        loop {
+            let mut page = Vec::new();
+            self.collect(&from, b"t", false, |key| {
+                page.push(key.to_vec());
+                page.len() < PAGE
+            });
+            let Some(last) = page.last() else {
+                return found;
+            };
+            from = keys::after(last);
+            let engine = self.shared.engine();
+            let step = Step::new(engine.as_ref());
+            for id in page.iter().filter_map(|key| keys::alert_of_order(key)) {
+                let stored = self.shared.or_broken(step.alert(id));
+                let owed =
+                    stored.filter(|alert| alert.delivery == Delivery::None && alert.seq <= through);
+                if let Some(Record::Alert(alert)) = owed.and_then(|alert| self.record(alert.seq)) {
+                    found.push(alert);
+                }
+                if found.len() >= limit {
+                    return found;
+                }
+            }
+        }
     }
 
     /// One alert.
