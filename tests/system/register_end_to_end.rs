@@ -442,3 +442,43 @@ fn what_tills_published_while_the_box_was_off_arrives_once() {
         .collect();
     assert_eq!(alerts.len(), sent.len());
 }
+
+/// All but `correlation_latency_ms`, which needs clips.
+#[test]
+fn every_metric_that_is_promised_is_recorded() {
+    let mut shop = open_shop();
+    shop.broker.publish("pos/events/S03/void", "no event");
+    shop.broker.publish(
+        "pos/events/S03/void",
+        r#"{"event_id":"m","event_type":"void_transaction"}"#,
+    );
+    shop.head_office.alert("the void", is_about("m"));
+    // The broken connection is what publishing can fail of here.
+    shop.broker.kill();
+    let promised = [
+        ("pos_events_total", 1.0),
+        ("alerts_triggered_total", 1.0),
+        ("risk_score_histogram_count", 1.0),
+        ("mqtt_connection_status", 0.0),
+        ("mqtt_publish_errors_total", 1.0),
+        ("outbox_depth", 0.0),
+        ("outbox_oldest_seconds", 0.0),
+        ("events_quarantined_total", 1.0),
+        ("frames_captured_total", 0.0),
+        ("frames_dropped_total", 0.0),
+        ("driver_up", 1.0),
+        ("catalog_version", 0.0),
+    ];
+    for (name, least) in promised {
+        wait_for(name, || {
+            let (_, text) = shop.gateway.get("/metrics").unwrap();
+            let series = text.lines().filter_map(|line| {
+                let rest = line.strip_prefix(name)?;
+                rest.starts_with([' ', '{']).then_some(rest)
+            });
+            let values = series.filter_map(|rest| rest.rsplit(' ').next()?.parse::<f64>().ok());
+            let sum = values.reduce(|sum, value| sum + value)?;
+            (sum >= least).then_some(())
+        });
+    }
+}

@@ -201,6 +201,10 @@ fn describe() {
         "POS events that were known already"
     );
     describe_counter!(
+        "redelivery_memory_incomplete_total",
+        "starts at which tills were listened to before the index knew all their events"
+    );
+    describe_counter!(
         "pos_events_not_ours_total",
         "POS events of other registers or stores"
     );
