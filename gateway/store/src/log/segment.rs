@@ -215,7 +215,9 @@ impl Walk {
             return Ok(Found::Record(at, header));
         }
         let (from, offset) = (self.expect, self.offset);
-        let mut candidate = offset + 8;
+        // From here on, not from behind it: opening goes on with a position that jumps without a
+        // hole, and what it accepted must be read.
+        let mut candidate = offset;
         while candidate + RECORD_HEADER as u64 <= self.end {
             if let Some((_, header)) = self.valid_at(candidate)?
                 && header.seq > from
