@@ -216,8 +216,6 @@ fn segment(bytes: &[u8], put_right: u8, ordinal: u8) -> Vec<u8> {
         file[32..40].copy_from_slice(&u64::from(ordinal).to_le_bytes());
     }
     if put_right & SEAL != 0 {
-        // Positions of a log stay below 2^56: a thousand a second for two million years.
-        file[47] = 0;
         let crc = crc32fast::hash(&file[..HEADER - 4]);
         file[HEADER - 4..HEADER].copy_from_slice(&crc.to_le_bytes());
     }
