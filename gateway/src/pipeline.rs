@@ -23,7 +23,7 @@ use std::time::Duration;
 use tillwatch_detect::{Engine, Outcome};
 use tillwatch_protocol::pos::PosFlag;
 use tillwatch_protocol::{Event, EventBody, Lane, Record, Seq, Stamp};
-use tillwatch_store::{AppendError, Store, StoreError, Urgency};
+use tillwatch_store::{AppendError, Store, StoreError, Urgency, failpoint};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
@@ -450,7 +450,7 @@ impl Pipeline {
         {
             return Ok(());
         }
-        let often = self.snapshot.events >= SNAPSHOT_EVENTS;
+        let often = self.snapshot.events >= failpoint::snapshot_events(SNAPSHOT_EVENTS);
         let old = self.snapshot.events > 0 && self.snapshot.at.elapsed() >= SNAPSHOT_EVERY;
         if often || old || self.snapshot.wanted.has_changed().unwrap_or(false) {
             self.save_snapshot()?;

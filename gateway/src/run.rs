@@ -14,7 +14,7 @@ use std::time::Duration;
 use tillwatch_protocol::{
     Event, EventBody, Notice, Quarantined, Record, RegisterId, StoreCode, Witness, WitnessState,
 };
-use tillwatch_store::{OutboxLimits, Store, StoreError, StoreOptions};
+use tillwatch_store::{OutboxLimits, Store, StoreError, StoreOptions, failpoint};
 use tokio::net::TcpListener;
 use tokio::sync::{broadcast, watch};
 use tokio_util::sync::CancellationToken;
@@ -151,7 +151,8 @@ fn open_store(config: &Config) -> Result<(Store, Vec<String>), RunError> {
         max_entries: u64::from(config.storage.outbox_max),
         ..options.outbox
     };
-    let opened = Store::open(&config.data, options);
+    let opened = failpoint::options(&config.data, options)
+        .and_then(|options| Store::open(&config.data, options));
     match opened {
         Ok((store, opened)) => Ok((store, opened.notices)),
         Err(StoreError::Locked { pid, .. }) => Err(RunError::Locked {

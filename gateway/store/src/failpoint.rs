@@ -4,6 +4,12 @@
 //! `TILLWATCH_FAILPOINT=name[:n]` aborts the process at the n-th hit (default the first) of that
 //! point: no destructor runs and no buffer is written. `name=eio[:n]` and `name=enospc[:n]` make
 //! the step before the point fail instead, once.
+//!
+//! `small`, alone or before a point (`small,recycle.begun:2`), makes every procedure come round
+//! within seconds in the whole program: log segments of 64 KiB, twelve of them, a checkpoint of the
+//! index ten times a second, the detectors' state saved every 30 events. A small budget gives up records
+//! that a real one keeps, so this is for logs that were begun small only: a log with a segment of
+//! any other length is not opened and not touched.
 
 /// Every point, in the order of the procedures.
 pub const NAMES: &[&str] = &[
@@ -49,9 +55,86 @@ pub const NAMES: &[&str] = &[
 
 #[cfg(feature = "failpoints")]
 mod active {
+    use crate::error::StoreError;
+    use crate::options::StoreOptions;
     use std::io;
+    use std::path::Path;
     use std::sync::OnceLock;
     use std::sync::atomic::{AtomicU64, Ordering};
+    use std::time::Duration;
+
+    /// Stands before the point in the variable, or alone.
+    const SMALL: &str = "small";
+    const SEGMENT_BYTES: u64 = 64 << 10;
+    const SEGMENTS: u64 = 12;
+    const CHECKPOINT: Duration = Duration::from_millis(100);
+    const SNAPSHOT_EVENTS: u64 = 30;
+
+    /// What the variable says: whether the store is small, and the point.
+    fn said() -> (bool, Option<String>) {
+        let text = std::env::var("TILLWATCH_FAILPOINT").unwrap_or_default();
+        let (small, point) = match text.strip_prefix(SMALL) {
+            Some("") => (true, None),
+            Some(rest) => match rest.strip_prefix(',') {
+                Some(point) => (true, Some(point)),
+                None => (false, Some(text.as_str())),
+            },
+            None => (false, Some(text.as_str())),
+        };
+        (small, point.map(str::to_owned))
+    }
+
+    fn small() -> bool {
+        static SAID: OnceLock<bool> = OnceLock::new();
+        *SAID.get_or_init(|| said().0)
+    }
+
+    /// The options that the daemon opens its store in `dir` with.
+    ///
+    /// # Errors
+    /// [`StoreError::Options`] for a store that was not begun small, [`StoreError::Io`].
+    pub fn options(dir: &Path, usual: StoreOptions) -> Result<StoreOptions, StoreError> {
+        if small() {
+            small_options(dir, usual)
+        } else {
+            Ok(usual)
+        }
+    }
+
+    fn small_options(dir: &Path, usual: StoreOptions) -> Result<StoreOptions, StoreError> {
+        let log = dir.join("log");
+        let held = match std::fs::read_dir(&log) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            other => Some(other.map_err(StoreError::io("list", &log))?),
+        };
+        for file in held.into_iter().flatten() {
+            let file = file.map_err(StoreError::io("list", &log))?;
+            let length = file
+                .metadata()
+                .map_err(StoreError::io("stat", &file.path()))?
+                .len();
+            let segment = file.path().extension().is_some_and(|end| end == "seg");
+            if segment && length != SEGMENT_BYTES {
+                return Err(StoreError::Options(format!(
+                    "TILLWATCH_FAILPOINT asks for a small store, and {} was not begun as one",
+                    log.display()
+                )));
+            }
+        }
+        Ok(StoreOptions {
+            segment_bytes: SEGMENT_BYTES,
+            log_budget_bytes: SEGMENTS * SEGMENT_BYTES,
+            ballast_bytes: 0,
+            index_checkpoint: CHECKPOINT,
+            ..usual
+        })
+    }
+
+    /// After how many events the detectors' state is saved.
+    #[must_use]
+    pub fn snapshot_events(usual: u64) -> u64 {
+        if small() { SNAPSHOT_EVENTS } else { usual }
+    }
 
     #[derive(Clone, Copy)]
     enum Action {
@@ -70,7 +153,7 @@ mod active {
         static ARMED: OnceLock<Option<Armed>> = OnceLock::new();
         ARMED
             .get_or_init(|| {
-                let text = std::env::var("TILLWATCH_FAILPOINT").ok()?;
+                let text = said().1?;
                 let (what, at) = match text.split_once(':') {
                     Some((what, n)) => (what, n.parse().ok()?),
                     None => (text.as_str(), 1),
@@ -105,15 +188,62 @@ mod active {
             Action::Fail(code) => Err(io::Error::from_raw_os_error(code)),
         }
     }
+
+    #[cfg(test)]
+    mod tests {
+        use super::*;
+
+        fn with_segment(length: u64) -> (tempfile::TempDir, Result<StoreOptions, StoreError>) {
+            let dir = tempfile::tempdir().unwrap();
+            let log = dir.path().join("log");
+            std::fs::create_dir(&log).unwrap();
+            let segment = std::fs::File::create(log.join("0000000000000001.seg")).unwrap();
+            segment.set_len(length).unwrap();
+            let options = small_options(dir.path(), StoreOptions::default());
+            (dir, options)
+        }
+
+        #[test]
+        fn only_a_store_that_was_begun_small_is_kept_small() {
+            let nowhere = tempfile::tempdir().unwrap();
+            let begun = small_options(nowhere.path(), StoreOptions::default()).unwrap();
+            assert_eq!(begun.segment_bytes, SEGMENT_BYTES);
+            assert!(begun.check().is_ok());
+            assert!(with_segment(SEGMENT_BYTES).1.is_ok());
+            let (_dir, real) = with_segment(StoreOptions::default().segment_bytes);
+            assert!(matches!(real, Err(StoreError::Options(_))), "{real:?}");
+        }
+    }
 }
 
 #[cfg(not(feature = "failpoints"))]
 mod active {
+    use crate::error::StoreError;
+    use crate::options::StoreOptions;
+    use std::path::Path;
+
     /// Nothing, without the feature.
     #[inline(always)]
     pub(crate) fn hit(_name: &'static str) -> std::io::Result<()> {
         Ok(())
     }
+
+    /// The usual ones, without the feature.
+    ///
+    /// # Errors
+    /// None.
+    #[inline(always)]
+    pub fn options(_dir: &Path, usual: StoreOptions) -> Result<StoreOptions, StoreError> {
+        Ok(usual)
+    }
+
+    /// The usual number, without the feature.
+    #[inline(always)]
+    #[must_use]
+    pub const fn snapshot_events(usual: u64) -> u64 {
+        usual
+    }
 }
 
 pub(crate) use active::hit;
+pub use active::{options, snapshot_events};
