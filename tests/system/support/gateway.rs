@@ -45,6 +45,11 @@ impl Gateway {
     /// A register with drawer, kick line, printer and POS, not started. `more` is added to its
     /// configuration.
     pub fn prepare(broker_port: u16, more: &str) -> Self {
+        Self::prepare_between(broker_port, broker_port, more)
+    }
+
+    /// The same; the shop and head office have a broker each.
+    pub fn prepare_between(shop_port: u16, head_office_port: u16, more: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name).display().to_string();
         let printer = PrinterPort::create(&folder.path().join("printer")).unwrap();
@@ -62,10 +67,10 @@ enabled = true
 store_aliases = ["store_001"]
 [pos.mqtt]
 host = "127.0.0.1"
-port = {broker_port}
+port = {shop_port}
 [uplink.mqtt]
 host = "127.0.0.1"
-port = {broker_port}
+port = {head_office_port}
 [drawer]
 backend = "fifo"
 line = "{drawer}"
