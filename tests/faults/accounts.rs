@@ -9,7 +9,7 @@ use crate::support::wait_for_within;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tillwatch_detect::{Engine, Outcome};
 use tillwatch_protocol::{Alert, Record, Seq};
 use tillwatch_store::{IndexKind, Store, StoreOptions};
@@ -28,18 +28,16 @@ pub fn head_office_has_each_once(head_office: &Subscriber, accepted: &Accepted) 
         .filter(|sent| sent.alarms())
         .map(|sent| sent.id.as_str())
         .collect();
-    wait_for_within(
-        ARRIVAL,
-        "every accepted event's alert at head office",
-        || {
-            let arrived = scored(head_office);
-            let missing: Vec<_> = expected
-                .iter()
-                .filter(|id| !arrived.contains_key(**id))
-                .collect();
-            missing.is_empty().then_some(())
-        },
-    );
+    let missing = || -> Vec<&str> {
+        let arrived = scored(head_office);
+        let ids = expected.iter().copied();
+        ids.filter(|id| !arrived.contains_key(*id)).collect()
+    };
+    let deadline = Instant::now() + ARRIVAL;
+    while !missing().is_empty() && Instant::now() < deadline {
+        std::thread::park_timeout(Duration::from_millis(100));
+    }
+    assert_eq!(missing(), [""; 0], "accepted, and never arrived");
     let doubled: Vec<_> = scored(head_office)
         .into_iter()
         .filter(|(_, ids)| ids.len() != 1)
@@ -211,16 +209,19 @@ pub struct Shown {
 }
 
 impl Shown {
-    /// Asks for everything, once the index reflects the whole log. `through` leaves out what
-    /// happened later.
+    /// Asks for everything, once the index reflects the whole log, but for what happened after
+    /// `through`, or after the asking began.
     pub fn by(gateway: &Gateway, receipt_words: &str, through: Option<u64>) -> Self {
         wait_for_within(ARRIVAL, "the index to catch up", || {
             (gateway.json("/api/status")["log"]["index_lag"] == 0).then_some(())
         });
+        let position = |row: &Value| row["seq"].as_u64().unwrap();
+        let through =
+            through.unwrap_or_else(|| position(&gateway.json("/api/events/recent?limit=1")[0]));
         let list = |path: &str| -> Vec<Value> {
             let rows = gateway.json(path);
             let rows = rows.as_array().unwrap().clone();
-            let old = |row: &Value| through.is_none_or(|last| row["seq"].as_u64().unwrap() <= last);
+            let old = |row: &Value| position(row) <= through;
             rows.into_iter().filter(old).collect()
         };
         let alerts = list(&format!("/api/alerts?limit={PAGE}"));
@@ -234,7 +235,7 @@ impl Shown {
         Self {
             events: all_events(gateway)
                 .into_iter()
-                .filter(|row| through.is_none_or(|last| row["seq"].as_u64().unwrap() <= last))
+                .filter(|row| position(row) <= through)
                 .collect(),
             recent,
             details: details.collect(),

@@ -20,8 +20,6 @@ const PACE: Duration = Duration::from_millis(20);
 const AGAIN: Duration = Duration::from_millis(20);
 /// How long an event may take to be accepted, restart included.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// Lines of a long sale, some 8 KB in the log.
-const LINES: u64 = 80;
 /// Everyone at the tills: few, so that what the gateway knows of each matters.
 const STAFF: u64 = 5;
 
@@ -36,8 +34,8 @@ pub struct Sent {
 
 impl Sent {
     /// The n-th event of a till: voids, which always become an alert, and now and then a changed
-    /// quantity, which never does and fills the log.
-    fn new(till: &str, n: u64) -> Self {
+    /// quantity of a sale with so many `lines`, which never does and fills the log.
+    fn new(till: &str, n: u64, lines: u64) -> Self {
         let id = format!("{till}-{n}");
         let (topic, kind) = if n % 4 == 3 {
             ("pos/events/S03/general", "quantity_changed")
@@ -53,7 +51,7 @@ impl Sent {
                 json!({"sku": format!("SKU{place}"), "name": "a thing with a rather long name that a label has no room for",
                     "quantity": 2, "unit_price": 100.0, "total_price": 200.0})
             };
-            body["items"] = (0..LINES).map(line).collect();
+            body["items"] = (0..lines).map(line).collect();
         }
         Self { id, topic, body }
     }
@@ -93,19 +91,19 @@ pub struct Load {
 
 impl Load {
     /// Begins. The gateway's session at the broker must exist: what the broker takes for nobody
-    /// is no promise to anybody.
-    pub fn start(shop: &Shop) -> Self {
+    /// is no promise to anybody. A long sale has so many `lines`.
+    pub fn start(shop: &Shop, lines: u64) -> Self {
         let counter: Arc<Counter> = Arc::default();
         let mut threads = Vec::new();
         for till in 0..TILLS {
             let counter = counter.clone();
             threads.push(std::thread::spawn(move || {
-                post(&format!("http{till}"), &counter)
+                post(&format!("http{till}"), lines, &counter)
             }));
         }
         let (publishing, broker_port) = (counter.clone(), shop.broker.port());
         threads.push(std::thread::spawn(move || {
-            publish(broker_port, &publishing)
+            publish(broker_port, lines, &publishing)
         }));
         let load = Self { counter, threads };
         load.aim(&shop.gateway.url(""));
@@ -158,14 +156,14 @@ impl Drop for Load {
 }
 
 /// Posts until told to stop. An event that got no answer is posted again, unchanged, as a till does.
-fn post(till: &str, counter: &Counter) {
+fn post(till: &str, lines: u64, counter: &Counter) {
     let agent: ureq::Agent = ureq::Agent::config_builder()
         .http_status_as_error(false)
         .timeout_global(Some(Duration::from_secs(5)))
         .build()
         .into();
     for n in 0.. {
-        let sent = Sent::new(till, n);
+        let sent = Sent::new(till, n, lines);
         loop {
             if counter.stopped() {
                 return;
@@ -185,7 +183,7 @@ fn post(till: &str, counter: &Counter) {
 
 /// Publishes with QoS 1 until told to stop, one message after the other; accepted is what the broker
 /// acknowledged, whether the gateway lives or not.
-fn publish(port: u16, counter: &Counter) {
+fn publish(port: u16, lines: u64, counter: &Counter) {
     let mut options = MqttOptions::new("till", "127.0.0.1", port);
     options
         .set_clean_start(false)
@@ -194,18 +192,19 @@ fn publish(port: u16, counter: &Counter) {
     properties.session_expiry_interval = Some(3_600);
     options.set_connect_properties(properties);
     let (client, mut connection) = Client::new(options, 8);
-    let mut sent = Sent::new("mqtt", 0);
+    let mut numbers = 0..;
+    let mut sent = Sent::new("mqtt", 0, lines);
     let mut dead = false;
     let send = |sent: &Sent| {
+        let dead = counter.dead.load(Ordering::Acquire);
         let body = sent.body.to_string();
-        client
-            .try_publish(sent.topic, QoS::AtLeastOnce, false, body)
-            .unwrap();
-        counter.dead.load(Ordering::Acquire)
+        let sending = client.try_publish(sent.topic, QoS::AtLeastOnce, false, body);
+        sending.unwrap();
+        dead
     };
-    for (n, event) in (1..).zip(std::iter::from_fn(|| Some(connection.recv()))) {
-        match event.unwrap() {
-            Ok(Event::Incoming(Packet::ConnAck(_))) => dead = send(&sent),
+    for event in connection.iter() {
+        match event {
+            Ok(Event::Incoming(Packet::ConnAck(_))) => {}
             Ok(Event::Incoming(Packet::PubAck(ack))) => {
                 assert_eq!(
                     ack.reason,
@@ -217,15 +216,17 @@ fn publish(port: u16, counter: &Counter) {
                 if dead && counter.dead.load(Ordering::Acquire) {
                     counter.while_dead.fetch_add(1, Ordering::AcqRel);
                 }
-                if counter.stopped() {
-                    return;
-                }
                 std::thread::park_timeout(PACE);
-                sent = Sent::new("mqtt", n);
-                dead = send(&sent);
             }
-            Ok(_) => {}
-            Err(why) => panic!("the shop's broker is never killed here: {why}"),
+            Ok(_) => continue,
+            // The broker outlives the till, unless the test has failed.
+            Err(_) if counter.stopped() => return,
+            Err(why) => panic!("the shop's broker is gone: {why}"),
         }
+        if counter.stopped() {
+            return;
+        }
+        sent = Sent::new("mqtt", numbers.next().unwrap(), lines);
+        dead = send(&sent);
     }
 }
