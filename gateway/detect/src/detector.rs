@@ -10,7 +10,7 @@ use std::borrow::Cow;
 use tillwatch_protocol::event::Event;
 use tillwatch_protocol::finding::{Evidence, Finding, NotJudged, Notice, Rule};
 use tillwatch_protocol::settings::{DetectionSettings, ReceiptPolicy};
-use tillwatch_protocol::time::{MonotonicNs, Stamp};
+use tillwatch_protocol::time::{MonotonicNs, SECOND_NS, Stamp};
 
 /// What every detector may ask, already brought up to date with the event that it is shown.
 #[derive(Debug, Clone, Copy)]
@@ -32,6 +32,9 @@ pub struct Context<'a> {
 /// After this many payments in a row without a single byte the printer tap is taken as deaf.
 pub const DEAF_AFTER: usize = 3;
 
+/// A drawer that opens again this soon was never shut.
+const UNLATCHED_NS: u64 = SECOND_NS;
+
 impl Context<'_> {
     /// Whether the printer tap heard nothing at all over several payments that had to be printed:
     /// its silence then proves nothing, whatever its port says.
@@ -42,6 +45,14 @@ impl Context<'_> {
         self.recent
             .payments_in_silence(since_ns, apart_ns, DEAF_AFTER)
             >= DEAF_AFTER
+    }
+
+    /// Whether a drawer that opens at `at` was shut less than a second before: slammed, it did not
+    /// latch and springs back. That is no opening of its own.
+    #[must_use]
+    pub fn drawer_sprang_back(&self, at: MonotonicNs) -> bool {
+        let closed = self.recent.drawer_closed_ns();
+        closed.is_some_and(|closed| at.saturating_sub(closed) <= UNLATCHED_NS)
     }
 
     /// Whether every payment since `from` had to be printed.
@@ -249,9 +260,16 @@ pub fn read_state<T: DeserializeOwned>(
             found,
             known: version,
         }),
-        Some((_, body)) => postcard::from_bytes(body).map_err(|error| SnapshotError::Damaged {
-            name,
-            reason: error.to_string(),
-        }),
+        Some((_, body)) => match postcard::take_from_bytes(body) {
+            Ok((state, [])) => Ok(state),
+            Ok(_) => Err(SnapshotError::Damaged {
+                name,
+                reason: "longer than its layout".into(),
+            }),
+            Err(error) => Err(SnapshotError::Damaged {
+                name,
+                reason: error.to_string(),
+            }),
+        },
     }
 }

@@ -10,14 +10,16 @@ use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use tillwatch_protocol::alert::Alert;
-use tillwatch_protocol::event::{Event, EventBody, Witness, WitnessState};
+use tillwatch_protocol::event::{DrawerState, Event, EventBody, Witness, WitnessState};
 use tillwatch_protocol::finding::{Finding, NotJudged, Notice};
 use tillwatch_protocol::ids::LogId;
 use tillwatch_protocol::settings::DetectionSettings;
 use tillwatch_protocol::time::{MonotonicNs, Stamp};
 
 const NAME: &str = "engine";
-const VERSION: u8 = 1;
+/// Of the whole layout, settings and alerts included: raised whenever any of it changes, which
+/// `tests/saved_state.rs` notices.
+const VERSION: u8 = 2;
 
 /// What comes of an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,7 +78,7 @@ impl Shared {
             EventBody::Started { .. } => {
                 self.witnesses.started();
                 self.feed.started();
-                self.recent.note_drawer(None);
+                self.recent.note_drawer(None, None);
             }
             EventBody::Settings(settings) => {
                 if settings.receipt_policy != self.settings.receipt_policy {
@@ -87,10 +89,13 @@ impl Shared {
             EventBody::Witness { witness, state } => {
                 self.witnesses.report(*witness, state, now);
                 if *witness == Witness::DrawerSense && *state != WitnessState::Alive {
-                    self.recent.note_drawer(None);
+                    self.recent.note_drawer(None, None);
                 }
             }
-            EventBody::Drawer { state, .. } => self.recent.note_drawer(Some(*state)),
+            EventBody::Drawer { state, initial } => {
+                let closed = *state == DrawerState::Closed && !initial;
+                self.recent.note_drawer(Some(*state), closed.then_some(now));
+            }
             EventBody::Kick => self.recent.note_kick(event.seq, stamp),
             EventBody::DrawerCommand(command) => {
                 self.recent.note_command(event.seq, stamp, command);

@@ -9,7 +9,9 @@
 //! Losses are measured where paper tells of them: a sale receipt for which no payment came although
 //! the feed was connected is a *miss*. A payment that came after the window is *late*.
 
+use crate::proof::{Proof, TRIAL_SALES};
 use crate::recent::{Paper, Window, ms};
+use crate::skew::Skew;
 use crate::till::{TillEvent, TillWord};
 use crate::witness::WitnessLedger;
 use serde::{Deserialize, Serialize};
@@ -21,12 +23,6 @@ use tillwatch_protocol::receipt::ReceiptKind;
 use tillwatch_protocol::settings::DetectionSettings;
 use tillwatch_protocol::time::{Clock, MonotonicNs, SECOND_NS, Stamp};
 
-/// Events with a timestamp that must have come before the skew counts as known.
-pub const SKEW_KNOWN_AFTER: u32 = 5;
-/// The skew is the minimum over this many blocks …
-const SKEW_BLOCKS: usize = 8;
-/// … of this many events.
-const SKEW_BLOCK: u32 = 32;
 /// The longest lag that is waited for.
 pub const MAX_LAG_NS: u64 = 10 * 60 * SECOND_NS;
 /// While the skew is unknown, a sum of skew and lag below this is taken as neither.
@@ -40,10 +36,6 @@ pub const BACKLOG_NS: u64 = 60 * SECOND_NS;
 pub const GRUDGE_NS: u64 = 24 * 3600 * SECOND_NS;
 /// … and until this many sale receipts in a row had their payment.
 pub const GRUDGE_SALES: u32 = 500;
-/// Sale receipts of a new feed that are taken on trust …
-pub const TRUSTED_SALES: u32 = 3;
-/// … and in a row that prove it afterwards.
-pub const PROVEN_AFTER_SALES: u32 = 200;
 /// Sale receipts and payments that wait for each other.
 const WAITING: usize = 64;
 
@@ -132,10 +124,7 @@ struct Payment {
 /// What is known of the till's feed.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PosFeed {
-    /// Minima of arrival − timestamp in microseconds, newest block last.
-    blocks: VecDeque<i64>,
-    in_block: u32,
-    samples: u32,
+    skew: Skew,
     /// The skew as seen on our wall clock, kept across boots.
     wall_skew_us: Option<i64>,
     miss: Option<Grudge>,
@@ -144,9 +133,7 @@ pub struct PosFeed {
     late: Option<Grudge>,
     misses: u64,
     lates: u64,
-    /// Sale receipts that had their payment: ever, and in a row.
-    good_sales: u32,
-    good_run: u32,
+    proof: Proof,
     sales: VecDeque<SaleReceipt>,
     payments: VecDeque<Payment>,
     now_ns: MonotonicNs,
@@ -165,13 +152,29 @@ impl PosFeed {
         self.miss.is_some()
     }
 
-    /// Whether the feed still has to show that it loses nothing. For its first sales it is trusted,
-    /// so that whoever installs it can try the rules out; then it has to carry
-    /// [`PROVEN_AFTER_SALES`] in a row, because a feed that loses one event in a hundred would
-    /// otherwise accuse somebody before it is caught.
+    /// Whether the feed has shown, over enough sales in a row, that it loses and delays nothing.
     #[must_use]
-    pub fn is_on_probation(&self) -> bool {
-        self.good_sales >= TRUSTED_SALES && self.good_run < PROVEN_AFTER_SALES
+    pub fn is_proven(&self) -> bool {
+        self.proof.is_proven()
+    }
+
+    /// Sale receipts in a row that had their payment in time, and how many prove the feed.
+    #[must_use]
+    pub fn run_of_sales(&self) -> (u32, u32) {
+        (self.proof.run(), self.proof.needed())
+    }
+
+    /// Whether neither paper nor till has told of any sale yet: trade has not begun here, and who
+    /// prints a void now is trying the box out.
+    #[must_use]
+    pub fn is_before_trade(&self) -> bool {
+        self.proof.sales() == 0
+    }
+
+    /// Whether so little was sold here that it may still be a trial.
+    #[must_use]
+    pub fn is_on_trial(&self) -> bool {
+        self.proof.sales() <= TRIAL_SALES
     }
 
     /// How long to wait for an event beyond its window, in nanoseconds: nothing for a feed that is
@@ -240,7 +243,7 @@ impl PosFeed {
             if watched.is_ok() {
                 sale.state = SaleState::Missed;
                 self.misses = self.misses.saturating_add(1);
-                self.good_run = 0;
+                self.proof.failed();
                 self.miss = Some(Grudge::FRESH);
                 self.unpaid = self.unpaid.saturating_add(1);
             } else {
@@ -272,11 +275,23 @@ impl PosFeed {
         };
         let arrival_us = i64::try_from(arrival_ns / 1_000).unwrap_or(i64::MAX);
         let sum_us = arrival_us.saturating_sub(stated.utc_us);
-        self.sample(sum_us, !backlog);
-        let floor = self.blocks.iter().min().copied().unwrap_or(sum_us);
         let wall_sum_us = stamp.utc_us.saturating_sub(stated.utc_us);
         let synced = stamp.clock == Clock::Synced;
-        let lag_us = if self.samples >= SKEW_KNOWN_AFTER {
+        let ahead_of = |skew: i64| skew.saturating_sub(wall_sum_us) > LOOKS_PROMPT_US;
+        if self.skew.is_set_forward(sum_us)
+            || (!self.skew.is_known() && synced && self.wall_skew_us.is_some_and(ahead_of))
+        {
+            // One of the clocks was set.
+            self.wall_skew_us = None;
+        }
+        if let Some(since_ns) = self.skew.sample(arrival_ns, sum_us, !backlog) {
+            self.was_the_clock(arrival_ns.saturating_sub(since_ns));
+        }
+        let floor = self.skew.floor_us().unwrap_or(sum_us);
+        // However little is known of the skew, it is at least this late.
+        let looks_prompt =
+            !backlog && !self.skew.was_set() && sum_us.saturating_sub(floor) <= LOOKS_PROMPT_US;
+        let lag_us = if self.skew.is_known() {
             if synced {
                 let wall = stamp.utc_us.saturating_sub(arrival_us);
                 self.wall_skew_us = Some(floor.saturating_add(wall));
@@ -284,10 +299,10 @@ impl PosFeed {
             sum_us.saturating_sub(floor)
         } else if let Some(skew) = self.wall_skew_us.filter(|_| synced) {
             wall_sum_us.saturating_sub(skew)
-        } else if !backlog && wall_sum_us.saturating_abs() <= LOOKS_PROMPT_US {
+        } else if looks_prompt && wall_sum_us.saturating_abs() <= LOOKS_PROMPT_US {
             // Two clocks do not agree by chance, whether somebody set ours or not.
             wall_sum_us
-        } else if !backlog && wall_sum_us.saturating_abs() > LONGEST_QUEUE_US {
+        } else if looks_prompt && wall_sum_us.saturating_abs() > LONGEST_QUEUE_US {
             // No broker keeps an event that long: the till's clock is wrong.
             0
         } else {
@@ -305,30 +320,18 @@ impl PosFeed {
         Placed::At { happened_ns }
     }
 
-    fn sample(&mut self, sum_us: i64, counts: bool) {
-        match self
-            .blocks
-            .back_mut()
-            .filter(|_| self.in_block < SKEW_BLOCK)
-        {
-            Some(block) => *block = (*block).min(sum_us),
-            None => {
-                if self.blocks.len() == SKEW_BLOCKS {
-                    self.blocks.pop_front();
-                }
-                self.blocks.push_back(sum_us);
-                self.in_block = 0;
-            }
+    /// The till's clock was set `for_ns` ago: what looked late since then was not.
+    fn was_the_clock(&mut self, for_ns: u64) {
+        for grudge in [&mut self.miss, &mut self.late] {
+            *grudge = grudge.filter(|held| held.uptime_ns > for_ns);
         }
-        self.in_block += 1;
-        if counts {
-            self.samples = self.samples.saturating_add(1);
+        if self.miss.is_none() {
+            self.unpaid = 0;
         }
     }
 
     fn caught_late(&mut self, lag_ns: u64) {
         self.lates = self.lates.saturating_add(1);
-        self.good_run = 0;
         self.late = Some(Grudge::FRESH);
         if lag_ns > MAX_LAG_NS {
             self.miss = Some(Grudge::FRESH);
@@ -337,8 +340,7 @@ impl PosFeed {
     }
 
     fn good_sale(&mut self) {
-        self.good_sales = self.good_sales.saturating_add(1);
-        self.good_run = self.good_run.saturating_add(1);
+        self.proof.good_sale();
         for grudge in [&mut self.miss, &mut self.late].into_iter().flatten() {
             grudge.good_sales = grudge.good_sales.saturating_add(1);
         }
@@ -349,6 +351,7 @@ impl PosFeed {
         if event.word != TillWord::Payment {
             return;
         }
+        self.proof.payment();
         let arrived_ns = event.stamp.monotonic_ns;
         let agree_ns = ms(settings.witness.paper_and_pos_ms);
         let part_of_known_order = self.payments.iter().any(|p| {
@@ -399,10 +402,10 @@ impl PosFeed {
                 caught = Some(arrived_ns.saturating_sub(sale.ended_ns));
             }
             sale.state = SaleState::Paid;
-            self.good_sale();
-        }
-        if let Some(lag_ns) = caught {
-            self.caught_late(lag_ns);
+            match caught {
+                Some(lag_ns) => self.caught_late(lag_ns),
+                None => self.good_sale(),
+            }
         }
         if self.payments.len() == WAITING {
             self.payments.pop_front();
@@ -421,6 +424,7 @@ impl PosFeed {
         if paper.kind != Some(ReceiptKind::Sale) || !paper.readable {
             return;
         }
+        self.proof.receipt();
         let agree_ns = ms(settings.witness.paper_and_pos_ms);
         let copy = self.sales.iter().any(|sale| {
             sale.ended_ns.saturating_add(2 * agree_ns) >= paper.began_ns
@@ -480,8 +484,7 @@ impl PosFeed {
             late: self.late,
             misses: self.misses,
             lates: self.lates,
-            good_sales: self.good_sales,
-            good_run: self.good_run,
+            proof: self.proof,
             ..Self::default()
         };
     }

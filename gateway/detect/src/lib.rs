@@ -6,7 +6,7 @@
 //!
 //! *Silence is no evidence of itself.* A rule that concludes from something missing asks the
 //! [`WitnessLedger`] whether that witness was provably alive through the whole window, and the
-//! [`PosFeed`] whether the till's feed was caught losing or delaying events. If not, the outcome is
+//! [`PosFeed`] whether the till's feed has proven that it neither loses nor delays events. If not, the outcome is
 //! [`Outcome::NotJudged`].
 //!
 //! | module | what |
@@ -16,6 +16,7 @@
 //! | [`policy`] | findings to alerts: merging, revisions |
 //! | [`witness`] | which witness was alive when |
 //! | [`feed`] | clock skew, lag and losses of the till's feed |
+//! | [`mod@proof`] | what the silence of that feed is worth |
 //! | [`recent`] | kicks, drawer commands, papers and till events of the last minutes |
 //! | [`till`] | what a till event says of the transaction |
 //! | [`mod@review_queue`] | what a person is asked to look at |
@@ -25,9 +26,11 @@ pub mod detector;
 pub mod engine;
 pub mod feed;
 pub mod policy;
+pub mod proof;
 pub mod recent;
 pub mod review_queue;
 pub mod rules;
+mod skew;
 pub mod till;
 mod waiting;
 pub mod witness;

@@ -133,6 +133,8 @@ pub struct Recent {
     papers: VecDeque<Paper>,
     till: VecDeque<TillEvent>,
     drawer: Option<DrawerState>,
+    /// When it was seen to close last.
+    closed_ns: Option<MonotonicNs>,
     last_byte_ns: Option<MonotonicNs>,
     /// Nothing before this is complete: something younger than [`MEMORY_NS`] had to be forgotten.
     crowded_until_ns: MonotonicNs,
@@ -144,6 +146,12 @@ impl Recent {
     #[must_use]
     pub fn drawer(&self) -> Option<DrawerState> {
         self.drawer
+    }
+
+    /// When the drawer was seen to close last.
+    #[must_use]
+    pub fn drawer_closed_ns(&self) -> Option<MonotonicNs> {
+        self.closed_ns
     }
 
     /// The newest kick in a window.
@@ -242,8 +250,14 @@ impl Recent {
         self.crowded_out
     }
 
-    pub(crate) fn note_drawer(&mut self, state: Option<DrawerState>) {
+    /// `closed_ns` is given when it was seen to close.
+    pub(crate) fn note_drawer(
+        &mut self,
+        state: Option<DrawerState>,
+        closed_ns: Option<MonotonicNs>,
+    ) {
         self.drawer = state;
+        self.closed_ns = closed_ns.or(self.closed_ns.filter(|_| state.is_some()));
     }
 
     pub(crate) fn note_kick(&mut self, seq: Seq, stamp: Stamp) {

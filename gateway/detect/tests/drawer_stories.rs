@@ -55,6 +55,16 @@ const STORIES: &[Story] = &[
         not_judged: &[],
     },
     Story {
+        name: "near miss: slammed, not latched, and sprung back within a second",
+        absent: NONE,
+        play: |s| {
+            s.at(10.0).sale("T1", 500);
+            s.at(15.9).opens().at(17.0).closes();
+        },
+        stands: &[],
+        not_judged: &[],
+    },
+    Story {
         name: "forced, by the printer's wire alone",
         absent: NO_KICK_LINE,
         play: |s| {

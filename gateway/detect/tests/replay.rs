@@ -92,7 +92,7 @@ proptest! {
     fn any_bytes_are_a_snapshot_or_an_error(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
         let mut engine = Engine::new(log());
         let _ = engine.restore(&bytes);
-        let mut versioned = vec![1];
+        let mut versioned = vec![2];
         versioned.extend(bytes);
         let _ = engine.restore(&versioned);
     }

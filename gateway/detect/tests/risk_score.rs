@@ -146,6 +146,31 @@ fn the_same_person_again_within_five_minutes_adds_to_it() {
 }
 
 #[test]
+fn while_nobody_has_set_our_clock_the_day_is_the_tills_or_nobodys() {
+    let mut stage = Stage::fresh();
+    stage.clock = tillwatch_protocol::Clock::Unsynced;
+    stage.wall_offset_s = -40_000_000.0;
+    let void = || till("void_transaction").staff("ann");
+    let mut today = |second: f64, pos| {
+        stage.at(second);
+        stage.tells(pos);
+        let alerts = stage.alerts();
+        alerts.last().unwrap().subject.staff_alerts_today
+    };
+    assert_eq!(today(0.0, void()), None);
+    assert_eq!(today(1_000.0, void().said_at(1_000.0)), Some(1));
+    assert_eq!(today(2_000.0, void()), None);
+    assert_eq!(today(3_000.0, void().said_at(3_000.0)), Some(2));
+    // NTP answers: the day stays what the till said it was.
+    stage.clock = tillwatch_protocol::Clock::Synced;
+    stage.wall_offset_s = 0.0;
+    stage.at(4_000.0);
+    stage.tells(void());
+    let alerts = stage.alerts();
+    assert_eq!(alerts.last().unwrap().subject.staff_alerts_today, Some(3));
+}
+
+#[test]
 fn the_till_may_call_somebody_a_repeat_offender() {
     let mut pos = till("void_transaction").staff("ann");
     pos.metadata.0.insert("repeat_offender".into(), true.into());

@@ -162,7 +162,7 @@ const STORIES: &[Story] = &[
         name: "after trade in which every sale was reported it stands",
         absent: NONE,
         play: |s| {
-            trade(s, 210, 200.0);
+            trade(s, 510, 200.0);
             s.prints(receipt(VOID).total(500).number("V1"));
             trade(s, 20, 200.0);
         },
@@ -181,15 +181,26 @@ const STORIES: &[Story] = &[
         not_judged: &[("unreported_void", "feed_unproven")],
     },
     Story {
-        name: "whoever installs a box can try it out: one sale, then a void that nobody reported",
+        name: "whoever installs a box can try it out: a sale, then its void that nobody reported",
+        absent: NONE,
+        play: |s| {
+            trade(s, 1, 0.0);
+            let now = s.now_s + 60.0;
+            s.at(now).prints(receipt(VOID).total(700).number("V1"));
+        },
+        stands: &[("unreported_void", 600)],
+        not_judged: &[],
+    },
+    Story {
+        name: "near miss: once trade has begun, a void of something else is no trial",
         absent: NONE,
         play: |s| {
             trade(s, 1, 0.0);
             let now = s.now_s + 60.0;
             s.at(now).prints(receipt(VOID).total(500).number("V1"));
         },
-        stands: &[("unreported_void", 600)],
-        not_judged: &[],
+        stands: &[],
+        not_judged: &[("unreported_void", "feed_unproven")],
     },
     Story {
         name: "a feed that was caught delaying gets its time, and uses it",
@@ -200,7 +211,7 @@ const STORIES: &[Story] = &[
             s.at(now).prints(receipt(SALE).total(900));
             s.at(now + 90.0)
                 .tells(till("payment_cleared").amount(900).said_at(now));
-            trade(s, 210, 0.0);
+            trade(s, 510, 0.0);
             let later = s.now_s + 60.0;
             s.at(later).prints(receipt(VOID).total(500));
             s.at(later + 300.0)
@@ -218,7 +229,7 @@ const STORIES: &[Story] = &[
             s.at(now).prints(receipt(SALE).total(900));
             s.at(now + 90.0)
                 .tells(till("payment_cleared").amount(900).said_at(now));
-            trade(s, 210, 0.0);
+            trade(s, 510, 0.0);
             let later = s.now_s + 60.0;
             s.at(later)
                 .prints(receipt(VOID).total(500))

@@ -38,7 +38,7 @@ struct State {
 /// wire within −15 s…0, because a kick in print order comes after a long receipt; then at most 0.5.
 /// Decided at the edge. A pulse or command that is logged later but happened earlier clears it.
 ///
-/// Not concluded: when neither wire was watched; when a command was seen but its pulse was not (the
+/// Not concluded: when the drawer closed less than a second before and sprang back; when neither wire was watched; when a command was seen but its pulse was not (the
 /// kick line's lead may be cut); when the wire's command may be chance; when pulses come without
 /// commands, so that the printer's wire is not what opens this drawer.
 ///
@@ -54,7 +54,7 @@ impl DrawerForced {
         let at = opening.stamp.monotonic_ns;
         let kick_window = Window::around(at, at, rules.kick_before_opening_ms, 0);
         let wire_window = Window::around(at, at, rules.command_before_opening_ms, 0);
-        if context.recent.kick_in(kick_window).is_some() {
+        if context.drawer_sprang_back(at) || context.recent.kick_in(kick_window).is_some() {
             return;
         }
         let watched = |witness, window: Window| {

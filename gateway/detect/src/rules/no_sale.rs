@@ -290,6 +290,9 @@ impl NoSale {
             let unconfirmed = self.state.found.iter_mut().filter(|f| !f.confirmed);
             let nearest = unconfirmed
                 .filter(|f| {
+                    if event.placed.is_stated() {
+                        return f.opening.window.meets(span.0, span.1);
+                    }
                     let at = f.opening.opened.stamp.monotonic_ns;
                     f.opening.window.from_ns <= arrived && arrived <= at.saturating_add(MAX_LAG_NS)
                 })
@@ -330,6 +333,9 @@ impl Detector for NoSale {
             } => {
                 let rules = &context.settings.witness;
                 let at = event.stamp.monotonic_ns;
+                if context.drawer_sprang_back(at) {
+                    return;
+                }
                 let window = Window::around(
                     at,
                     at,

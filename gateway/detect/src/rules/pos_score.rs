@@ -122,6 +122,15 @@ fn told_time_us(pos: &PosEvent, stamp: &Stamp) -> Option<i64> {
     }
 }
 
+/// When the day's count takes the event to have happened: at its arrival, because a till's clock may
+/// show any day; while nobody has set ours, by the till's.
+fn counted_time_us(pos: &PosEvent, stamp: &Stamp) -> Option<i64> {
+    match stamp.clock {
+        Clock::Synced => Some(stamp.utc_us),
+        Clock::Unsynced => pos.timestamp.map(|at| at.utc_us),
+    }
+}
+
 fn score(pos: &PosEvent, stamp: &Stamp, context: &Context<'_>) -> Scored {
     let settings = context.settings;
     let modifiers = &settings.modifiers;
@@ -187,8 +196,15 @@ fn score(pos: &PosEvent, stamp: &Stamp, context: &Context<'_>) -> Scored {
 }
 
 impl State {
-    /// Counts an alert-worthy event of a person; gives the count within the window and today's.
-    fn count(&mut self, staff: &str, stamp: &Stamp, context: &Context<'_>) -> (u32, u32) {
+    /// Counts an alert-worthy event of a person; gives the count within the window and that of the
+    /// day, which is not told while nobody knows what day it is.
+    fn count(
+        &mut self,
+        staff: &str,
+        pos: &PosEvent,
+        stamp: &Stamp,
+        context: &Context<'_>,
+    ) -> (u32, Option<u32>) {
         self.counter += 1;
         if !self.people.contains_key(staff) && self.people.len() >= STAFF {
             let longest_ago = self
@@ -211,17 +227,18 @@ impl State {
             person.arrivals_ns.pop_front();
         }
         person.arrivals_ns.push_back(now);
-        let today = local_time(stamp.utc_us, context.zone).date();
+        let in_window = u32::try_from(person.arrivals_ns.len()).unwrap_or(u32::MAX);
+        let Some(at_us) = counted_time_us(pos, stamp) else {
+            return (in_window, None);
+        };
+        let today = local_time(at_us, context.zone).date();
         let today = (today.year(), today.month(), today.day());
         if person.day != Some(today) {
             person.day = Some(today);
             person.alerts_today = 0;
         }
         person.alerts_today = person.alerts_today.saturating_add(1);
-        (
-            u32::try_from(person.arrivals_ns.len()).unwrap_or(u32::MAX),
-            person.alerts_today,
-        )
+        (in_window, Some(person.alerts_today))
     }
 }
 
@@ -242,11 +259,11 @@ impl Detector for PosScore {
             let settings = context.settings;
             let mut nth = 0;
             if alert_worthy {
-                let (in_window, today) = self.state.count(staff, &event.stamp, context);
+                let (in_window, today) = self.state.count(staff, pos, &event.stamp, context);
                 nth = in_window;
                 subject
                     .get_or_insert_with(|| subject_of_pos(pos))
-                    .staff_alerts_today = Some(today);
+                    .staff_alerts_today = today;
             }
             let least = usize::try_from(settings.repeat_staff_count)
                 .unwrap_or(EVENTS_PER_PERSON)

@@ -345,6 +345,11 @@ impl Sales {
                 "the till does not say when it was, and there is paper that may be its receipt";
             return out.not_judged(RULE, "pos_lag_unknown", text, cause);
         }
+        if self.may_be_a_repeat(seq) {
+            let text = "the till does not say which sale it was nor when, and has reported the \
+                        same amount just before";
+            return out.not_judged(RULE, "pos_lag_unknown", text, cause);
+        }
         if context.tap_is_deaf() {
             let text = "nothing was printed over several payments: is the printer tap deaf?";
             out.not_judged(RULE, "tap_silent", text, cause);
@@ -363,17 +368,39 @@ impl Sales {
         out.alert(finding);
     }
 
-    /// Whether paper of the last minutes belongs to no payment at all.
+    /// Whether there is paper of the last minutes that belongs to no payment, or is not paid for in
+    /// full by payments without a number: the rest of a split payment may come late.
     fn has_stray_paper(&self, until_ns: MonotonicNs, context: &Context<'_>) -> bool {
         let lately = Window {
             from_ns: until_ns.saturating_sub(MAX_LAG_NS),
             to_ns: until_ns,
         };
-        let claimed = |id: Seq| self.by_seq.values().any(|sale| sale.claims == Some(id));
+        let is_settled = |paper: &Paper| {
+            let claims = || {
+                let sales = self.by_seq.values();
+                sales.filter(|sale| sale.claims == Some(paper.id))
+            };
+            let paid = claims().try_fold(0_i64, |sum, sale| {
+                sale.amount.map(|amount| sum.saturating_add(amount.0))
+            });
+            claims().any(|sale| !sale.is_anonymous())
+                || matches!((paid, paper.total), (Some(paid), Some(total)) if paid > 0 && paid >= total.0)
+        };
         context
             .recent
             .papers_in(lately)
-            .any(|paper| !claimed(paper.id))
+            .any(|paper| !is_settled(paper))
+    }
+
+    /// Whether it is without number and time and of the same amount as another: tills send again
+    /// what was not answered, some with a new id.
+    fn may_be_a_repeat(&self, seq: Seq) -> bool {
+        let nameless = |sale: &Sale| sale.is_anonymous() && !sale.first.placed.is_stated();
+        let mine = self.by_seq.get(&seq).filter(|sale| nameless(sale));
+        mine.is_some_and(|mine| {
+            let mut others = self.by_seq.range(..seq).map(|(_, sale)| sale);
+            others.any(|other| nameless(other) && other.amount == mine.amount)
+        })
     }
 
     /// The tap is deaf: tells the technician once, and takes back what rests on this silence.

@@ -2,6 +2,7 @@
 
 use super::{evidence_of_pos, finding, points, seconds, state_as_snapshot, subject_of_pos};
 use crate::detector::{Context, Cut, Detector, Findings};
+use crate::feed::MAX_LAG_NS;
 use crate::recent::{Paper, Window};
 use crate::till::TillEvent;
 use crate::waiting::Waiting;
@@ -49,8 +50,12 @@ impl Told {
         if papers.any(|paper| self.is_on(paper) && (any_time || self.event.names(paper))) {
             return Some(true);
         }
+        let mut within = self.window;
+        if any_time {
+            within.from_ns = within.from_ns.saturating_sub(MAX_LAG_NS);
+        }
         let mut unreadable = false;
-        for paper in context.recent.papers_in(self.window) {
+        for paper in context.recent.papers_in(within) {
             if self.is_on(paper) {
                 return Some(true);
             }

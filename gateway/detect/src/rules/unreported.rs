@@ -8,6 +8,7 @@ use crate::till::{TillEvent, TillWord};
 use crate::waiting::Waiting;
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
+use tillwatch_protocol::Money;
 use tillwatch_protocol::event::{Event, EventBody, Witness};
 use tillwatch_protocol::finding::{Evidence, Subject};
 use tillwatch_protocol::receipt::Receipt;
@@ -101,6 +102,18 @@ impl Printed {
             && (self.window.meets(happened, arrived) || event.names(&self.paper))
     }
 
+    /// Whether somebody tries the rule out on a new box: nothing was sold here yet, or hardly
+    /// anything, and the paper takes back a payment that the feed did report.
+    fn is_a_trial(&self, context: &Context<'_>) -> bool {
+        let takes_back = |event: &TillEvent| {
+            let equal = self.paper.total.is_some()
+                && self.paper.total.map(Money::abs) == event.amount.map(Money::abs);
+            event.word == TillWord::Payment && (equal || event.names(&self.paper))
+        };
+        context.feed.is_before_trade()
+            || (context.feed.is_on_trial() && context.recent.till_events().any(takes_back))
+    }
+
     /// An event of that kind whose own time is not known may be the late one.
     fn may_be_explained_by(&self, event: &TillEvent) -> bool {
         self.is_explained_by(event)
@@ -122,10 +135,11 @@ struct State {
 /// A receipt says void or refund, and no till event of that kind comes within 30 s: the base of
 /// that kind and 0.2 on top.
 ///
-/// The feed's silence counts only if it was connected through the window and was not caught losing
-/// events lately (see [`crate::feed`]); one that was caught delaying is waited for longer. An event
-/// that comes late all the same clears the alert, and so does a loss that is noticed afterwards: a
-/// feed is trusted until it is caught, so the first event that it ever loses may be a void.
+/// The feed's silence counts only if it was connected through the window, was not caught losing
+/// events lately, and has proven over many sales that it carries what happens (see
+/// [`crate::proof`]; before trade begins, the rule can be tried out); one that was caught delaying
+/// is waited for longer. An event that comes late all the same clears the alert, and so does a loss
+/// that is noticed afterwards: the first event that a good feed ever loses may be a void.
 ///
 /// @algorithm Unreported void or refund | Finds voids and refunds on paper that the till keeps silent about
 #[derive(Debug, Default)]
@@ -226,7 +240,7 @@ impl Unreported {
             let text = "the till's feed was caught losing events lately";
             return out.not_judged(rule, "feed_unreliable", text, printed.evidence);
         }
-        if context.feed.is_on_probation() {
+        if !context.feed.is_proven() && !printed.is_a_trial(context) {
             let text = "the till's feed has not shown yet, over enough sales in a row, that it loses nothing";
             return out.not_judged(rule, "feed_unproven", text, printed.evidence);
         }

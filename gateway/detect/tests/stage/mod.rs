@@ -39,6 +39,8 @@ pub struct Stage {
     pub boot: u64,
     pub now_s: f64,
     pub clock: Clock,
+    /// Our wall clock is ahead by this, in seconds.
+    pub wall_offset_s: f64,
     next: u64,
     /// Everything that came out, with the second.
     pub outcomes: Vec<(f64, Outcome)>,
@@ -54,6 +56,7 @@ impl Stage {
             boot: 1,
             now_s: 0.0,
             clock: Clock::Synced,
+            wall_offset_s: 0.0,
             next: 1,
             outcomes: Vec::new(),
             events: Vec::new(),
@@ -78,7 +81,7 @@ impl Stage {
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
         let monotonic_ns = ((self.now_s + UPTIME_S) * SECOND_NS as f64).round() as u64;
         #[allow(clippy::cast_possible_truncation)]
-        let utc_us = NOON_US + (self.now_s * 1e6).round() as i64;
+        let utc_us = NOON_US + ((self.now_s + self.wall_offset_s) * 1e6).round() as i64;
         Stamp {
             boot: self.boot,
             monotonic_ns,
