@@ -8,7 +8,7 @@
 use serde::{Deserialize, Serialize};
 
 /// Sale receipts in a row that must have had their payment in time.
-pub const PROVEN_AFTER_SALES: u32 = 500;
+pub const PROVEN_AFTER_SALES: u32 = 1_000;
 /// A feed that failed before has to carry this many times its usual number of sales between two
 /// failures: by chance it gets there once in e¹⁰ failures.
 const TIMES_THE_USUAL: u32 = 10;
@@ -90,15 +90,15 @@ mod tests {
     }
 
     #[test]
-    fn a_feed_that_never_failed_is_proven_by_five_hundred_sales() {
+    fn a_feed_that_never_failed_is_proven_by_a_thousand_sales() {
         assert!(!after(PROVEN_AFTER_SALES - 1, u32::MAX).is_proven());
         assert!(after(PROVEN_AFTER_SALES, u32::MAX).is_proven());
     }
 
     #[test]
     fn one_that_failed_has_to_carry_ten_times_what_it_usually_carries() {
-        assert_eq!(after(1_000, 10).needed(), 500);
-        assert_eq!(after(1_000, 100).needed(), 990);
+        assert_eq!(after(1_000, 10).needed(), PROVEN_AFTER_SALES);
+        assert_eq!(after(2_000, 200).needed(), 1_990);
         assert_eq!(after(10_000, 400).needed(), 3_990);
         assert_eq!(after(10_000, 2_500).needed(), PROVEN_AT_LAST);
         assert!(!after(10_399, 400).is_proven());
@@ -106,12 +106,12 @@ mod tests {
 
     #[test]
     fn an_outage_is_one_failure_and_a_feed_that_was_mended_is_believed_again() {
-        let mut proof = after(100, u32::MAX);
+        let mut proof = after(200, u32::MAX);
         for _ in 0..50 {
             proof.failed();
         }
-        assert_eq!(proof.needed(), 1_000);
-        for _ in 0..999 {
+        assert_eq!(proof.needed(), 2_000);
+        for _ in 0..1_999 {
             proof.good_sale();
         }
         assert!(!proof.is_proven());

@@ -79,9 +79,6 @@ fn tally(frauds: &[Fraud], stage: &Stage, from_s: f64, into: &mut Tally) {
         entry[0] += 1;
         let found = standing.iter().any(|s| s.is_about(fraud));
         entry[1] += u32::from(found);
-        if !found && std::env::var("SHOW").is_ok() {
-            println!("missed {fraud:?}");
-        }
     }
     let mut extra: Vec<(&str, i64)> = Vec::new();
     for stands in &standing {
@@ -132,7 +129,6 @@ const BY_FEED: [&str; 2] = ["unreported_void", "unreported_refund"];
 fn nearly_every_fraud_is_found_and_nothing_else() {
     let seeds = std::env::var("SEEDS").ok().and_then(|n| n.parse().ok());
     let (all, proven) = play(ReceiptPolicy::Always, 1..1 + seeds.unwrap_or(3), 0);
-    println!("all {all:?}\nproven {proven:?}");
     for rule in WITHOUT_FEED {
         // From the first minute on; the rest falls into a mishap.
         assert!(share(&all, rule) >= 0.9, "{rule}: {all:?}");

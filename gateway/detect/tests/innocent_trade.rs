@@ -63,7 +63,7 @@ fn nobody_is_accused(policy: ReceiptPolicy) {
         }
         // The mishaps were real ones: they left things unjudged.
         let not_judged = not_judged(&stage);
-        assert!(not_judged.len() >= 2, "seed {seed}: {not_judged:?}");
+        assert!(!not_judged.is_empty(), "seed {seed}: {not_judged:?}");
     }
     let shops = accused.len();
     assert!(

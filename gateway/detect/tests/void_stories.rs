@@ -162,7 +162,7 @@ const STORIES: &[Story] = &[
         name: "after trade in which every sale was reported it stands",
         absent: NONE,
         play: |s| {
-            trade(s, 510, 200.0);
+            trade(s, 1_010, 200.0);
             s.prints(receipt(VOID).total(500).number("V1"));
             trade(s, 20, 200.0);
         },
@@ -211,13 +211,14 @@ const STORIES: &[Story] = &[
             s.at(now).prints(receipt(SALE).total(900));
             s.at(now + 90.0)
                 .tells(till("payment_cleared").amount(900).said_at(now));
-            trade(s, 510, 0.0);
+            trade(s, 1_010, 0.0);
             let later = s.now_s + 60.0;
             s.at(later).prints(receipt(VOID).total(500));
             s.at(later + 300.0)
                 .tells(till("void_transaction").said_at(later));
         },
-        stands: &[("pos_score", 400)],
+        // By then it is night.
+        stands: &[("pos_score", 500)],
         not_judged: &[],
     },
     Story {
@@ -229,7 +230,7 @@ const STORIES: &[Story] = &[
             s.at(now).prints(receipt(SALE).total(900));
             s.at(now + 90.0)
                 .tells(till("payment_cleared").amount(900).said_at(now));
-            trade(s, 510, 0.0);
+            trade(s, 1_010, 0.0);
             let later = s.now_s + 60.0;
             s.at(later)
                 .prints(receipt(VOID).total(500))
