@@ -94,7 +94,7 @@ fn record_of(outcome: &Outcome) -> Record {
 /// were reported when the store was opened.
 pub fn restore(store: &Store, data: &Path) -> Result<Restored, PipelineError> {
     let (mut engine, mut told, from) = newest_state(store)?;
-    let mut guard = PoisonGuard::open(&data.join("replay.state"));
+    let mut guard = PoisonGuard::open(&data.join("replay.state"), store.boot_ordinal());
     // Without a saved state and without the beginning of the log nobody can say what the detectors
     // knew: they are brought up to date, and nobody is accused of what lies behind.
     let whole = from.0 > store.first_seq().0 || store.first_seq().0 <= 1;
@@ -119,6 +119,7 @@ pub fn restore(store: &Store, data: &Path) -> Result<Restored, PipelineError> {
                 }
                 guard.enter(seq);
                 engine.on_event(&event, &mut step);
+                guard.leave();
                 awaited.add(&mut step);
                 replayed += 1;
             }
