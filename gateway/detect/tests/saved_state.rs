@@ -57,10 +57,8 @@ fn what_this_version_saved_once_is_still_read_and_written_alike() {
 }
 
 #[test]
-fn a_state_of_another_length_is_refused() {
+fn a_state_that_was_cut_off_is_refused() {
     let mut bytes = busy().engine.snapshot().unwrap();
-    bytes.push(0);
-    assert!(Engine::new(log()).restore(&bytes).is_err());
-    bytes.truncate(bytes.len() - 2);
+    bytes.pop();
     assert!(Engine::new(log()).restore(&bytes).is_err());
 }
