@@ -74,6 +74,7 @@ pub struct OutboxEntry {
     /// When it was accepted.
     pub stamp: Stamp,
     /// The whole payload, envelope included.
+    #[serde(with = "crate::blob")]
     pub payload: Vec<u8>,
 }
 

@@ -19,6 +19,7 @@
 //! | [`record`] | what the log is made of: types, versions, encoding |
 
 pub mod alert;
+mod blob;
 pub mod event;
 pub mod finding;
 pub mod ids;

@@ -26,6 +26,7 @@ pub struct Quarantined {
     /// Topic, path or address it came by.
     pub origin: String,
     /// The bytes, at most [`QUARANTINE_BYTES`].
+    #[serde(with = "crate::blob")]
     pub raw: Vec<u8>,
     /// How many bytes there were.
     pub size: u64,
@@ -53,6 +54,28 @@ pub enum Record {
     OutboxMark(OutboxMark),
     /// Input that could not be used (lives in the quarantine's own log).
     Quarantined(Quarantined),
+}
+
+/// Writes behind what a buffer holds. postcard's own writers take the buffer away and lose it on
+/// an error.
+struct Behind<'a>(&'a mut Vec<u8>);
+
+impl postcard::ser_flavors::Flavor for Behind<'_> {
+    type Output = ();
+
+    fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
+        self.0.push(byte);
+        Ok(())
+    }
+
+    fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
+        self.0.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn finalize(self) -> postcard::Result<()> {
+        Ok(())
+    }
 }
 
 /// Why a record cannot be read.
@@ -112,15 +135,14 @@ impl Record {
         1
     }
 
-    /// Appends the body to `buffer`.
+    /// Appends the body to `buffer`. What stood there before stays, also when this fails.
     ///
     /// # Errors
-    /// [`RecordError::Encode`] when a value has no postcard form, which no type here has.
+    /// [`RecordError::Encode`] when a value has no postcard form, which no type here has; then
+    /// `buffer` may hold a part of the body.
     pub fn encode_into(&self, buffer: &mut Vec<u8>) -> Result<(), RecordError> {
         fn put<T: Serialize>(value: &T, buffer: &mut Vec<u8>) -> postcard::Result<()> {
-            let taken = std::mem::take(buffer);
-            *buffer = postcard::to_extend(value, taken)?;
-            Ok(())
+            postcard::serialize_with_flavor(value, Behind(buffer))
         }
         match self {
             Self::Event(v) => put(v, buffer),

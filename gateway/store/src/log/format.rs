@@ -137,15 +137,17 @@ impl RecordHeader {
         possible.then_some(header)
     }
 
-    /// Puts the header in front of a body that is still to be written.
-    pub(crate) fn put(&self, buffer: &mut Vec<u8>) {
-        buffer.extend_from_slice(&self.len.to_le_bytes());
-        buffer.extend_from_slice(&self.crc.to_le_bytes());
-        buffer.extend_from_slice(&self.seq.to_le_bytes());
-        buffer.extend_from_slice(&self.kind.to_le_bytes());
-        buffer.extend_from_slice(&self.version.to_le_bytes());
-        buffer.extend_from_slice(&self.flags.to_le_bytes());
-        buffer.extend_from_slice(&self.back.to_le_bytes());
+    /// The header's bytes.
+    pub(crate) fn encode(&self) -> [u8; RECORD_HEADER] {
+        let mut bytes = [0; RECORD_HEADER];
+        bytes[..4].copy_from_slice(&self.len.to_le_bytes());
+        bytes[4..8].copy_from_slice(&self.crc.to_le_bytes());
+        bytes[8..16].copy_from_slice(&self.seq.to_le_bytes());
+        bytes[16..18].copy_from_slice(&self.kind.to_le_bytes());
+        bytes[18..20].copy_from_slice(&self.version.to_le_bytes());
+        bytes[20..22].copy_from_slice(&self.flags.to_le_bytes());
+        bytes[22..24].copy_from_slice(&self.back.to_le_bytes());
+        bytes
     }
 
     /// Bytes of the record with header and padding.

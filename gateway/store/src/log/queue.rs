@@ -5,7 +5,7 @@ use super::{LogInner, MAX_WAITING, SeqRange, Urgency};
 use crate::error::AppendError;
 use std::sync::MutexGuard;
 use std::time::Instant;
-use tillwatch_protocol::{Record, Seq};
+use tillwatch_protocol::{Record, RecordError, Seq};
 
 /// Records that wait for the writer.
 #[derive(Debug)]
@@ -18,9 +18,6 @@ pub(crate) struct Queue {
     pub(crate) since: Option<Instant>,
     /// Bytes that the writer has taken and not yet made durable.
     pub(crate) in_flight: usize,
-    /// The body that is being encoded: an encoder that fails loses its buffer, and that must not
-    /// be the one with everybody's records.
-    scratch: Vec<u8>,
     pub(crate) closing: bool,
 }
 
@@ -32,7 +29,6 @@ impl Queue {
             urgent: false,
             since: None,
             in_flight: 0,
-            scratch: Vec::new(),
             closing: false,
         }
     }
@@ -81,12 +77,9 @@ impl Appender<'_> {
 
     /// Adds a record; returns its size in the log.
     pub(crate) fn add(&mut self, record: &Record) -> Result<usize, AppendError> {
-        let mut scratch = std::mem::take(&mut self.queue.scratch);
-        scratch.clear();
-        record.encode_into(&mut scratch)?;
-        let size = self.add_raw(record.kind(), record.version(), &scratch);
-        self.queue.scratch = scratch;
-        size
+        self.add_body(record.kind(), record.version(), |bytes| {
+            record.encode_into(bytes)
+        })
     }
 
     /// Adds a record that is already encoded.
@@ -96,21 +89,35 @@ impl Appender<'_> {
         version: u16,
         body: &[u8],
     ) -> Result<usize, AppendError> {
-        if body.len() > MAX_BODY {
+        self.add_body(kind, version, |bytes| {
+            bytes.extend_from_slice(body);
+            Ok(())
+        })
+    }
+
+    /// The body is encoded where it will be written from. What a failure leaves behind is taken back
+    /// with the group.
+    fn add_body(
+        &mut self,
+        kind: u16,
+        version: u16,
+        encode: impl FnOnce(&mut Vec<u8>) -> Result<(), RecordError>,
+    ) -> Result<usize, AppendError> {
+        let queue = &mut *self.queue;
+        let at = queue.bytes.len();
+        let body_at = at + RECORD_HEADER;
+        queue.bytes.resize(body_at, 0);
+        encode(&mut queue.bytes)?;
+        let bytes = queue.bytes.len() - body_at;
+        if bytes > MAX_BODY {
             return Err(AppendError::TooLarge {
-                bytes: body.len(),
+                bytes,
                 most: MAX_BODY,
             });
         }
-        let queue = &mut *self.queue;
-        let at = queue.bytes.len();
-        if let Some(previous) = self.last_record {
-            join(&mut queue.bytes, previous);
-        }
-        // At most 1 MiB, checked above.
-        let len = body.len() as u32;
         let header = RecordHeader {
-            len,
+            // At most 1 MiB, checked above.
+            len: bytes as u32,
             crc: 0,
             seq: queue.next_seq,
             kind,
@@ -118,13 +125,15 @@ impl Appender<'_> {
             flags: 0,
             back: 0,
         };
-        queue.bytes.reserve(header.size());
-        header.put(&mut queue.bytes);
-        queue.bytes.extend_from_slice(body);
         queue.bytes.resize(at + header.size(), 0);
+        if let Some(place) = queue.bytes.get_mut(at..body_at) {
+            place.copy_from_slice(&header.encode());
+        }
+        if let Some(previous) = self.last_record {
+            join(&mut queue.bytes, previous);
+        }
         queue.next_seq += 1;
         self.last_record = Some(at);
-        debug_assert!(body.len() + RECORD_HEADER <= header.size());
         Ok(header.size())
     }
 
