@@ -64,7 +64,9 @@ fn child() {
             })
             .unwrap();
         durable(&store, range.last);
-        writeln!(notes, "{} {} {}", range.first, lane.number(), lane_seq).unwrap();
+        // In one call: half a note would be the test's fault.
+        let note = format!("{} {} {}\n", range.first, lane.number(), lane_seq);
+        notes.write_all(note.as_bytes()).unwrap();
         if round % 5 != 0 {
             store.outbox().acknowledge(lane, lane_seq).unwrap();
         }

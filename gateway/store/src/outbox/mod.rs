@@ -120,10 +120,17 @@ impl Outbox {
     /// [`StoreError::NoSuchEntry`] when it is not pending any more and its segment was recycled,
     /// [`StoreError::Damaged`] when it cannot be read.
     pub fn entry(&self, r: &OutboxRef) -> Result<OutboxEntry, StoreError> {
-        let seq = crate::lock(&self.state)
-            .place(r.lane, r.lane_seq)
-            .unwrap_or(r.seq);
-        self.entry_at(seq, r.lane, r.lane_seq)
+        let place = || crate::lock(&self.state).place(r.lane, r.lane_seq);
+        let mut seq = place().unwrap_or(r.seq);
+        loop {
+            let read = self.entry_at(seq, r.lane, r.lane_seq);
+            // Copied forward, and its segment recycled, between the look and the read. A copy is
+            // further on in the log, so this ends.
+            match place() {
+                Some(now) if read.is_err() && now > seq => seq = now,
+                _ => return read,
+            }
+        }
     }
 
     fn entry_at(&self, seq: Seq, lane: Lane, lane_seq: u64) -> Result<OutboxEntry, StoreError> {
@@ -255,11 +262,7 @@ impl Outbox {
     }
 
     /// Appends records that are built under the lock.
-    pub(crate) fn append_with<F>(
-        &self,
-        urgency: Urgency,
-        build: F,
-    ) -> Result<(SeqRange, Vec<Record>), AppendError>
+    pub(crate) fn append_with<F>(&self, urgency: Urgency, build: F) -> Result<SeqRange, AppendError>
     where
         F: FnOnce(&mut Numbers) -> Vec<Record>,
     {
@@ -285,8 +288,7 @@ impl Outbox {
                 });
             }
         }
-        let range = self.append_locked(&mut state, Some(group), &records, urgency)?;
-        Ok((range, records))
+        self.append_locked(&mut state, Some(group), &records, urgency)
     }
 
     fn append_locked(
