@@ -11,9 +11,10 @@ mod owed;
 mod poison;
 mod redelivery;
 pub mod restore;
+mod till;
 mod told;
 
-use crate::intake::{Incoming, Lanes, Taken};
+use crate::intake::Lanes;
 use crate::{Shared, live};
 use outcome::Messages;
 use redelivery::Redelivery;
@@ -21,9 +22,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tillwatch_detect::{Engine, Outcome};
-use tillwatch_protocol::pos::PosFlag;
 use tillwatch_protocol::{Event, EventBody, Lane, Record, Seq, Stamp};
-use tillwatch_store::{AppendError, Store, StoreError, Urgency, failpoint};
+use tillwatch_store::{AppendError, StoreError, Urgency, failpoint};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
@@ -33,9 +33,6 @@ use tokio_util::sync::CancellationToken;
 pub const HEARTBEAT: Duration = Duration::from_secs(20);
 /// Most outcomes in one atomic group of the log.
 const OUTCOMES_AT_ONCE: usize = 64;
-/// How long tills wait for an index that is rebuilt from the whole log. Half a gigabyte takes
-/// seconds; a broken index must not keep events out for ever.
-const MEMORY_PATIENCE: Duration = Duration::from_secs(120);
 /// Detector state is saved after this many events …
 const SNAPSHOT_EVENTS: u64 = 10_000;
 /// … or this much time with at least one event.
@@ -60,7 +57,9 @@ pub struct Pipeline {
     shared: Shared,
     engine: Engine,
     messages: Messages,
-    redelivery: Redelivery,
+    /// `None` until the end of the log is read.
+    redelivery: Option<Redelivery>,
+    asked: Option<till::Asked>,
     live: mpsc::Sender<live::LiveItem>,
     outcomes: Vec<Outcome>,
     /// Told when alerts are logged without a message, because the outbox is full.
@@ -79,19 +78,6 @@ fn outbox_refuses(lane: Lane) {
         "the outbox is full: a message for head office is not made now"
     );
     metrics::counter!("outbox_refused_total", "lane" => lane.word()).increment(1);
-}
-
-/// Resolves when every event of the log can be recognised, or after [`MEMORY_PATIENCE`].
-async fn memory_complete(store: Store) {
-    let index = store.index();
-    let all = index.caught_up(store.last_seq());
-    if tokio::time::timeout(MEMORY_PATIENCE, all).await.is_err() {
-        metrics::counter!("redelivery_memory_incomplete_total").increment(1);
-        tracing::warn!(
-            through = index.through().0,
-            "the index is still being rebuilt; events that tills send again now may be counted twice"
-        );
-    }
 }
 
 struct SnapshotState {
@@ -114,7 +100,8 @@ impl Pipeline {
             outcomes: restored.missing,
             refused: Arc::default(),
             messages,
-            redelivery: Redelivery::new(shared.store.clone()),
+            redelivery: None,
+            asked: None,
             live,
             snapshot: SnapshotState {
                 events: 0,
@@ -142,15 +129,14 @@ impl Pipeline {
         let mut heartbeat = tokio::time::interval(HEARTBEAT);
         heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut config = self.shared.config.clone();
-        // Who was seen before a crash is known only once the index has caught up with the log; until
-        // then tills wait, witnesses do not.
-        let mut remembers = false;
-        let caught_up = memory_complete(self.shared.store.clone());
-        tokio::pin!(caught_up);
+        // Until it is known who was seen before a crash, tills wait; witnesses do not.
+        let remembered = till::remember(self.shared.store.clone(), stamp);
+        tokio::pin!(remembered);
         let owed = owed::run(self.shared.clone(), self.refused.clone());
         tokio::pin!(owed);
         loop {
             let due = self.due();
+            let takes_bulk = self.redelivery.is_some() && self.asked.is_none();
             tokio::select! {
                 biased;
                 () = shutdown.cancelled() => break,
@@ -158,8 +144,11 @@ impl Pipeline {
                 () = tokio::time::sleep_until(due) => self.tick().await?,
                 _ = heartbeat.tick() => self.heartbeat().await?,
                 Ok(()) = config.changed() => self.settings().await?,
-                () = &mut caught_up, if !remembers => remembers = true,
-                Some(incoming) = lanes.bulk.recv(), if remembers => self.take(incoming).await?,
+                memory = &mut remembered, if self.redelivery.is_none() => {
+                    self.redelivery = Some(memory);
+                }
+                of_index = till::answered(&mut self.asked) => self.answer_came(of_index).await?,
+                Some(incoming) = lanes.bulk.recv(), if takes_bulk => self.take(incoming).await?,
                 never = &mut owed => match never {},
             }
             self.maybe_snapshot()?;
@@ -169,11 +158,23 @@ impl Pipeline {
         while let Some(incoming) = lanes.witnesses.recv().await {
             self.take(incoming).await?;
         }
+        self.answer_of_index().await?;
         // What is left here otherwise was not answered, and comes again.
-        while remembers && let Some(incoming) = lanes.bulk.recv().await {
+        while self.redelivery.is_some()
+            && let Some(incoming) = lanes.bulk.recv().await
+        {
             self.take(incoming).await?;
+            self.answer_of_index().await?;
         }
         self.stop().await
+    }
+
+    async fn answer_of_index(&mut self) -> Result<(), PipelineError> {
+        if self.asked.is_none() {
+            return Ok(());
+        }
+        let of_index = till::answered(&mut self.asked).await;
+        self.answer_came(of_index).await
     }
 
     async fn start(&mut self) -> Result<(), PipelineError> {
@@ -263,37 +264,6 @@ impl Pipeline {
         Ok(())
     }
 
-    async fn take(&mut self, incoming: Incoming) -> Result<(), PipelineError> {
-        let Incoming {
-            stamp,
-            mut body,
-            answer,
-        } = incoming;
-        let taken = match &mut body {
-            EventBody::Pos(event) => match self.redelivery.seen(event, &stamp) {
-                redelivery::Seen::Again(seq) => {
-                    metrics::counter!("pos_events_redelivered_total").increment(1);
-                    Some(Taken::Again(seq))
-                }
-                redelivery::Seen::IdReused => {
-                    event.flags.push(PosFlag::IdReused);
-                    None
-                }
-                redelivery::Seen::New => None,
-            },
-            _ => None,
-        };
-        let taken = match taken {
-            Some(again) => again,
-            None => Taken::New(self.event(stamp, body).await?),
-        };
-        if let Some(answer) = answer {
-            // A source that went away does not want to know.
-            let _ = answer.send(taken);
-        }
-        Ok(())
-    }
-
     /// Appends one event, judges it, appends what follows.
     async fn event(&mut self, stamp: Stamp, body: EventBody) -> Result<Seq, PipelineError> {
         let message = self.messages.of_event(&body);
@@ -315,8 +285,7 @@ impl Pipeline {
         };
         event = appended;
         event.seq = self.messages.last_event;
-        if let EventBody::Pos(pos) = &event.body {
-            self.redelivery.remember(pos, &stamp, event.seq);
+        if matches!(event.body, EventBody::Pos(_)) {
             self.shared
                 .health
                 .pos_events

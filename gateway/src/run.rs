@@ -228,6 +228,13 @@ pub async fn run(
     let mut pipeline = tokio::spawn(pipeline.run(lanes, pipeline_stop.clone()));
 
     report_opening(&shared, notices).await;
+    let late = tokio::spawn({
+        let shared = shared.clone();
+        async move {
+            let notice = shared.store.index().opened().await;
+            report_opening(&shared, notice.into_iter().collect()).await;
+        }
+    });
     for event in poisoned {
         report_poison(&shared, event).await;
     }
@@ -260,6 +267,8 @@ pub async fn run(
     stop.stop();
     parts.cancel();
     let stopping = async {
+        // The index is not needed any more.
+        late.abort();
         for task in [pos, uplink, folding, housekeeping]
             .into_iter()
             .chain(servers)

@@ -16,7 +16,8 @@ use tokio::sync::watch;
 
 /// How often it looks around without being woken.
 const ROUND: Duration = Duration::from_secs(1);
-/// Segments that the log may exceed its budget by while it waits for a detectors' snapshot.
+/// Segments that the log may exceed its budget by while it waits for a detectors' snapshot, or for
+/// the index to be opened.
 const GRACE_SEGMENTS: u64 = 4;
 /// Segments before the budget at which a snapshot is asked for.
 const ASK_AHEAD: u64 = 2;
@@ -134,10 +135,12 @@ impl Keeper {
             .snapshots
             .oldest()
             .is_some_and(|through| through < last);
+        let within_grace = self.log.segment_count() < budget + GRACE_SEGMENTS;
+        // An index that is not open yet cannot forget what it has of the segment.
+        if within_grace && (needed || !self.index.is_open()) {
+            return Ok(false);
+        }
         if needed {
-            if self.log.segment_count() < budget + GRACE_SEGMENTS {
-                return Ok(false);
-            }
             tracing::warn!(
                 first,
                 last,

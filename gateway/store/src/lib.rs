@@ -49,7 +49,7 @@ mod model_tests;
 mod sim_disk;
 
 pub use error::{AppendError, ErrorKind, StoreError};
-pub use index::{AlertFilter, AlertRow, Delivery, Index};
+pub use index::{AlertFilter, AlertRow, Delivery, Index, SeenPos};
 pub use log::{Damage, Scan, SeqRange, Urgency};
 pub use opening::holder;
 pub use options::{IndexKind, OutboxLimits, StoreOptions};

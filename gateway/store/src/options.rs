@@ -58,6 +58,9 @@ pub struct StoreOptions {
     pub index: IndexKind,
     /// How often the index is made durable when it changed.
     pub index_checkpoint: Duration,
+    /// How long the index is left closed after the store was opened, unless somebody asks it: after
+    /// a power cut the disk belongs first to those who witness.
+    pub index_delay: Duration,
     /// The kernel's boot id; `None` reads `/proc/sys/kernel/random/boot_id`.
     pub boot_id: Option<String>,
 }
@@ -75,6 +78,7 @@ impl Default for StoreOptions {
             outbox: OutboxLimits::default(),
             index: IndexKind::Sled,
             index_checkpoint: Duration::from_secs(30),
+            index_delay: Duration::from_secs(3),
             boot_id: None,
         }
     }
@@ -98,6 +102,7 @@ impl StoreOptions {
                 max_bytes: 512 << 10,
             },
             index: IndexKind::Memory,
+            index_delay: Duration::ZERO,
             ..Self::default()
         }
     }

@@ -173,14 +173,10 @@ impl Store {
             aside: dir.join("aside"),
             kind: options.index,
             checkpoint: options.index_checkpoint,
+            delay: options.index_delay,
             budget_bytes: options.index_budget_bytes,
         };
-        let index = Index::open(
-            Arc::clone(&log.inner),
-            index_options,
-            Arc::clone(&counters),
-            &mut opened.notices,
-        )?;
+        let index = Index::open(Arc::clone(&log.inner), index_options, Arc::clone(&counters))?;
         let index = Arc::new(index);
 
         // Weak: the outbox holds the log, and a closed store must let go of its files.
@@ -249,17 +245,14 @@ impl Store {
     pub fn append(&self, records: &[Record], urgency: Urgency) -> Result<SeqRange, AppendError> {
         let outgoing =
             |record: &Record| matches!(record, Record::Outbox(_) | Record::OutboxMark(_));
-        let range = if records.iter().any(outgoing) {
-            self.inner.outbox.append(records, urgency)?
-        } else {
-            let mut group = self.inner.log.inner.begin()?;
-            for record in records {
-                group.add(record)?;
-            }
-            group.finish(urgency)?
-        };
-        self.inner.index.appended(range.first, records);
-        Ok(range)
+        if records.iter().any(outgoing) {
+            return self.inner.outbox.append(records, urgency);
+        }
+        let mut group = self.inner.log.inner.begin()?;
+        for record in records {
+            group.add(record)?;
+        }
+        group.finish(urgency)
     }
 
     /// The same with records that are built under the append lock, and may take numbers of lanes
@@ -272,9 +265,7 @@ impl Store {
     where
         F: FnOnce(&mut Numbers) -> Vec<Record>,
     {
-        let (range, records) = self.inner.outbox.append_with(urgency, build)?;
-        self.inner.index.appended(range.first, &records);
-        Ok(range)
+        self.inner.outbox.append_with(urgency, build)
     }
 
     /// Resolves when an append will not be refused as [`AppendError::Full`], or the store was

@@ -11,16 +11,18 @@ mod directory;
 use directory::*;
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 use tillwatch_protocol::finding::Subject;
 use tillwatch_protocol::lane::{OutboxFate, OutboxMark};
 use tillwatch_protocol::{
     Alert, EventBody, Finding, Lane, LogId, Record, Review, Rule, Score, Seq, Verdict,
 };
-use tillwatch_store::index::{pos_id_key, pos_key};
-use tillwatch_store::{AlertFilter, Delivery, IndexKind, Opened, Store, StoreOptions, Urgency};
+use tillwatch_store::{
+    AlertFilter, Delivery, IndexKind, Opened, SeenPos, Store, StoreOptions, Urgency,
+};
 
 fn open_sled(dir: &Path) -> (Store, Opened) {
-    let checkpoint = std::time::Duration::from_millis(20);
+    let checkpoint = Duration::from_millis(20);
     let options = StoreOptions {
         index: IndexKind::Sled,
         index_checkpoint: checkpoint,
@@ -33,6 +35,12 @@ fn open_sled(dir: &Path) -> (Store, Opened) {
 fn indexed(store: &Store) {
     let last = store.last_seq();
     until("indexed", || store.index().through() >= last);
+}
+
+/// What the technician is told of the index when it is there.
+fn told_of_index(store: &Store) -> Option<String> {
+    let runtime = tokio::runtime::Builder::new_current_thread().build();
+    runtime.unwrap().block_on(store.index().opened())
 }
 
 fn add(store: &Store, records: &[Record]) -> Seq {
@@ -99,8 +107,8 @@ fn answers(store: &Store, kick: Seq) -> String {
         index.by_event_id("123"),
         index.by_event_id(&id.to_string()),
         index.receipts("ticket", 10),
-        index.seen_pos(&pos_key(&pos(1, "123"))),
-        index.seen_pos_id(&pos_id_key(&pos(7, "123"))),
+        index.seen_pos(&pos(1, "123")),
+        index.seen_pos(&pos(7, "123")),
         index.outbox_entry(Lane::Urgent, 1),
     )
 }
@@ -202,28 +210,48 @@ fn an_alert_row_follows_revisions_reviews_and_delivery() {
 }
 
 #[test]
-fn a_redelivery_is_recognised_before_the_index_reached_it() {
+fn a_redelivery_is_recognised_by_id_and_body() {
     let dir = tempfile::tempdir().unwrap();
-    let options = StoreOptions {
-        group_delay: std::time::Duration::from_secs(60),
-        ..small("b")
+    let (store, _) = open_sled(dir.path());
+    a_day(&store);
+    let seen = |event| store.index().seen_pos(&event);
+    let (first, second) = ((Seq(5), stamp(5)), (Seq(6), stamp(6)));
+    let found = |same, id| SeenPos { same, id };
+    assert_eq!(seen(pos(1, "123")), found(Some(first), Some(second)));
+    assert_eq!(seen(pos(2, "123")), found(Some(second), Some(second)));
+    assert_eq!(seen(pos(3, "123")), found(None, Some(second)));
+    assert_eq!(seen(pos(1, "12")), found(None, None));
+    let mut elsewhere = pos(1, "123");
+    elsewhere.register_id = Some("reg_03".into());
+    assert_eq!(seen(elsewhere), found(None, None));
+}
+
+#[test]
+fn the_index_opens_when_somebody_asks_or_its_time_has_come() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, _) = open_sled(dir.path());
+    let kick = a_day(&store);
+    let expected = answers(&store, kick);
+    store.close();
+    let delayed = |delay| {
+        let options = StoreOptions {
+            index: IndexKind::Sled,
+            index_delay: delay,
+            ..small("boot-1")
+        };
+        Store::open(dir.path(), options).unwrap().0
     };
-    let (store, _) = Store::open(dir.path(), options).unwrap();
-    let (original, reused) = (pos(1, "123"), pos(2, "123"));
-    let seq = store
-        .append_with(Urgency::Normal, |_| {
-            vec![event(1, EventBody::Pos(Box::new(original.clone())))]
-        })
-        .unwrap()
-        .first;
-    assert_eq!(store.index().through(), Seq(0), "not even durable");
-    let index = store.index();
-    assert_eq!(index.seen_pos(&pos_key(&original)), Some((seq, stamp(1))));
-    assert_eq!(index.seen_pos(&pos_key(&reused)), None);
-    assert_eq!(
-        index.seen_pos_id(&pos_id_key(&reused)),
-        Some((seq, stamp(1)))
-    );
+    let store = delayed(Duration::from_secs(3_600));
+    durable(&store, add(&store, &[event(30, EventBody::Tick)]));
+    assert_eq!(store.index().through(), Seq(0), "nobody asked");
+    assert_eq!(answers(&store, kick), expected, "who asks waits for it");
+    store.close();
+    let store = delayed(Duration::from_secs(3_600));
+    // Closing does not wait for it.
+    store.close();
+    let store = delayed(Duration::ZERO);
+    indexed(&store);
+    assert_eq!(answers(&store, kick), expected);
 }
 
 #[test]
@@ -235,15 +263,10 @@ fn a_lost_or_damaged_index_is_rebuilt_with_the_same_answers() {
     store.close();
 
     let again = |what: &str, noticed: bool| {
-        let (store, opened) = open_sled(dir.path());
+        let (store, _) = open_sled(dir.path());
         indexed(&store);
         assert_eq!(answers(&store, kick), expected, "{what}");
-        assert_eq!(
-            !opened.notices.is_empty(),
-            noticed,
-            "{what}: {:?}",
-            opened.notices
-        );
+        assert_eq!(told_of_index(&store).is_some(), noticed, "{what}");
         store.close();
     };
     let index = dir.path().join("index");
@@ -304,10 +327,10 @@ fn an_index_over_its_budget_is_made_anew() {
     let (store, _) = open_sled(dir.path());
     store.close();
     assert!(marker.exists(), "within its budget it stays");
-    let (store, opened) = Store::open(dir.path(), options).unwrap();
+    let (store, _) = Store::open(dir.path(), options).unwrap();
     indexed(&store);
     assert_eq!(answers(&store, kick), expected);
-    assert_eq!(opened.notices, [] as [String; 0]);
+    assert_eq!(told_of_index(&store), None);
     assert!(!marker.exists());
 }
 
@@ -321,8 +344,8 @@ fn an_index_of_another_log_is_not_believed() {
     store.close();
     fs::remove_dir_all(two.path().join("index")).unwrap();
     fs::rename(one.path().join("index"), two.path().join("index")).unwrap();
-    let (store, opened) = open_sled(two.path());
-    assert_eq!(opened.notices.len(), 1, "{:?}", opened.notices);
+    let (store, _) = open_sled(two.path());
+    assert!(told_of_index(&store).unwrap().contains("damaged"));
     assert_eq!(store.index().recent_events(10), []);
 }
 
@@ -340,7 +363,7 @@ fn what_left_the_log_leaves_the_index() {
     let index = store.index();
     assert_eq!(index.by_event_id("evt-9"), []);
     assert_eq!(index.by_event_id("5"), [], "a position that is gone");
-    assert_eq!(index.seen_pos(&pos_key(&pos(1, "123"))), None);
+    assert_eq!(index.seen_pos(&pos(1, "123")), SeenPos::default());
     assert_eq!(index.receipts("ticket", 10), []);
     assert_eq!(index.alert(alert(store.log_id(), kick, 1).alert_id), None);
     let place = index.outbox_entry(Lane::Urgent, 1).unwrap();

@@ -2,6 +2,7 @@
 
 use super::engine::{IndexEngine, IndexError};
 use super::memory_engine::MemoryEngine;
+use super::opening::{Gate, Opened as GateOpened};
 use super::projection::{Step, position};
 use super::sled_engine::SledEngine;
 use super::{Index, IndexOptions, Shared};
@@ -26,41 +27,29 @@ const BATCH_BYTES: usize = 64 << 10;
 const CHECKPOINT_BYTES: usize = 512 << 10;
 /// How long the follower sleeps at most.
 const IDLE: Duration = Duration::from_secs(1);
+/// Priority of the thread, as `nice` counts: about a tenth of the processor while others want it.
+/// Lower, and it would keep the engine's locks too long from those who ask.
+const NICE: i32 = 10;
 /// Pause after a failed rebuild.
 const RETRY: Duration = Duration::from_secs(5);
 
 impl Index {
-    /// Opens the index and lets a thread follow the log. Sentences for the technician are added to
-    /// `notices`.
+    /// Lets a thread open the index and follow the log.
     pub(crate) fn open(
         log: Arc<LogInner>,
         options: IndexOptions,
         counters: Arc<Counters>,
-        notices: &mut Vec<String>,
     ) -> Result<Index, StoreError> {
-        let (engine, through) = match open_engine(&log, &options) {
-            Ok(opened) => opened,
-            Err(error) => {
-                notices.push(format!(
-                    "the index was damaged and is being rebuilt from the log: {error}"
-                ));
-                counters.index_rebuilds.add(1);
-                fresh_engine(&options).map_err(|error| StoreError::StateFile {
-                    path: options.dir.clone(),
-                    why: error.to_string(),
-                })?
-            }
-        };
         let dir = options.dir.clone();
         let shared = Arc::new(Shared {
             log,
             options,
             counters,
-            engine: RwLock::new(engine),
+            engine: RwLock::new(Arc::new(MemoryEngine::default())),
             writing: Mutex::new(()),
             broken: AtomicBool::new(false),
-            through: watch::Sender::new(through),
-            recent: Mutex::default(),
+            through: watch::Sender::new(Seq(0)),
+            gate: Gate::default(),
             closing: AtomicBool::new(false),
         });
         let follower = Follower {
@@ -117,22 +106,18 @@ fn open_engine(log: &LogInner, options: &IndexOptions) -> Result<Opened, IndexEr
     let engine: Arc<dyn IndexEngine> = match options.kind {
         IndexKind::Memory => Arc::new(MemoryEngine::default()),
         IndexKind::Sled => {
-            let mut engine = SledEngine::open(&options.dir)?;
-            if engine.bytes() > options.budget_bytes {
-                // sled never shrinks by itself. Once per start, and nothing is kept of the old one.
-                tracing::warn!(
-                    bytes = engine.bytes(),
-                    "the index is over its budget and is made anew"
-                );
-                drop(engine);
+            let bytes = SledEngine::bytes_at(&options.dir);
+            if bytes > options.budget_bytes {
+                // sled never shrinks by itself, and reads all of it to open. Once per start, and
+                // nothing is kept of the old one.
+                tracing::warn!(bytes, "the index is over its budget and is made anew");
                 let failed = |error: std::io::Error| IndexError {
                     call: "remove",
                     why: error.to_string(),
                 };
                 fs::remove_dir_all(&options.dir).map_err(failed)?;
-                engine = SledEngine::open(&options.dir)?;
             }
-            Arc::new(engine)
+            Arc::new(SledEngine::open(&options.dir)?)
         }
     };
     let held = position(engine.as_ref(), log.options.log_id)?;
@@ -184,6 +169,17 @@ struct Follower {
 impl Follower {
     fn run(mut self) {
         let shared = Arc::clone(&self.shared);
+        // Those who witness go first. sled's own threads are begun by this one and inherit it.
+        if let Err(error) = rustix::process::setpriority_process(None, NICE) {
+            tracing::debug!(%error, "the index runs at the usual priority");
+        }
+        shared.gate.wait_for_question(shared.options.delay, || {
+            shared.closing.load(Ordering::Acquire)
+        });
+        if shared.closing.load(Ordering::Acquire) {
+            return;
+        }
+        self.open();
         while !shared.closing.load(Ordering::Acquire) {
             if shared.broken.swap(false, Ordering::AcqRel) && !self.rebuild() {
                 shared.broken.store(true, Ordering::Release);
@@ -202,6 +198,28 @@ impl Follower {
             }
         }
         shared.or_broken(self.save());
+    }
+
+    fn open(&mut self) {
+        let shared = &self.shared;
+        let (opened, notice) = match open_engine(&shared.log, &shared.options) {
+            Ok(opened) => (Ok(opened), None),
+            Err(error) => {
+                shared.counters.index_rebuilds.add(1);
+                let notice =
+                    format!("the index was damaged and is being rebuilt from the log: {error}");
+                (fresh_engine(&shared.options), Some(notice))
+            }
+        };
+        match opened {
+            Ok((engine, through)) => {
+                *crate::write(&shared.engine) = engine;
+                shared.through.send_replace(through);
+            }
+            // Tried again until it can be made.
+            Err(error) => shared.or_broken(Err(error)),
+        }
+        shared.gate.opened(GateOpened { notice });
     }
 
     /// One batch, and a checkpoint when it is time.
@@ -242,7 +260,6 @@ impl Follower {
             })?;
             self.unsynced += step.bytes;
             shared.through.send_replace(Seq(reached));
-            crate::lock(&shared.recent).forget(Seq(reached));
         }
         let due = self.checkpoint.elapsed() >= shared.options.checkpoint;
         if self.unsynced >= CHECKPOINT_BYTES || (self.unsynced > 0 && due) {

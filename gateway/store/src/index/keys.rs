@@ -11,12 +11,10 @@
 //! | `i` id 0 seq | | records by the till's event id or an alert's UUID |
 //! | `q` seq | | receipts |
 //! | `w` word 0 seq | | words of receipts |
-//! | `d` key | seq, stamp | redelivery memory: store, register, event id, body |
-//! | `e` key | seq, stamp | the same without the body |
 //! | `o` lane number | seq | outbox entries by their number |
 //! | `l` lane number | alert id | which alert a message tells of |
 
-use tillwatch_protocol::{AlertId, Lane, PosEvent};
+use tillwatch_protocol::{AlertId, Lane};
 
 /// Longest indexed word in bytes.
 const MAX_WORD: usize = 32;
@@ -81,12 +79,6 @@ pub(crate) fn text(letter: u8, text: &str, seq: u64) -> Vec<u8> {
     key
 }
 
-pub(crate) fn hashed(letter: u8, hash: &[u8; 16]) -> Vec<u8> {
-    let mut key = vec![letter];
-    key.extend_from_slice(hash);
-    key
-}
-
 pub(crate) fn outbox(letter: u8, lane: Lane, lane_seq: u64) -> Vec<u8> {
     let mut key = vec![letter, lane.number()];
     key.extend_from_slice(&lane_seq.to_be_bytes());
@@ -118,35 +110,4 @@ pub(crate) fn words(text: &str) -> impl Iterator<Item = String> {
             word.truncate(end);
             word
         })
-}
-
-/// Redelivery key: hash of store, register, event id and body. Equal keys mean the same event.
-#[must_use]
-pub fn pos_key(event: &PosEvent) -> [u8; 16] {
-    hash(event, &event.body_hash)
-}
-
-/// Key of store, register and event id. Equal keys with different bodies are different events that
-/// reuse an id.
-#[must_use]
-pub fn pos_id_key(event: &PosEvent) -> [u8; 16] {
-    hash(event, &[])
-}
-
-fn hash(event: &PosEvent, body: &[u8]) -> [u8; 16] {
-    use sha2::{Digest, Sha256};
-    let mut hasher = Sha256::new();
-    let texts = [
-        event.store_id.as_deref(),
-        event.register_id.as_deref(),
-        Some(event.event_id.as_str()),
-    ];
-    for text in texts {
-        let text = text.unwrap_or_default();
-        hasher.update((text.len() as u64).to_le_bytes());
-        hasher.update(text);
-    }
-    hasher.update(body);
-    let digest = hasher.finalize();
-    digest.first_chunk::<16>().copied().unwrap_or_default()
 }

@@ -6,23 +6,25 @@
 //! from the log. Damage or a panic in the engine sets its directory aside and does just that.
 //! Nothing of it is on the hot path: it is made durable every 30 s, and what a power cut takes is
 //! projected again.
+//!
+//! Its thread runs at a lower priority than those that witness. It also opens the engine, which may
+//! take long because sled reads its whole file: not before somebody asks, or the delay in the options
+//! is over. Who asks meanwhile waits, a bounded time.
 
 mod engine;
 mod follow;
 mod keys;
 mod memory_engine;
+mod opening;
 mod projection;
 mod query;
-mod recent;
 mod sled_engine;
-
-pub use keys::{pos_id_key, pos_key};
 
 use crate::log::LogInner;
 use crate::options::IndexKind;
 use crate::usage::Counters;
 use engine::{IndexEngine, IndexError};
-use recent::Recent;
+use opening::Gate;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::path::PathBuf;
@@ -30,7 +32,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, RwLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
-use tillwatch_protocol::{Alert, Event, EventBody, Record, Review, Seq};
+use tillwatch_protocol::{Alert, Review, Seq, Stamp};
 use tokio::sync::watch;
 
 /// What became of an alert's latest message.
@@ -73,6 +75,15 @@ pub struct AlertRow {
     pub delivery: Delivery,
 }
 
+/// What the log holds of an event of the till: positions and stamps of the newest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct SeenPos {
+    /// With the same store, register, event id and body: this is a redelivery.
+    pub same: Option<(Seq, Stamp)>,
+    /// With the same store, register and event id, whatever its body.
+    pub id: Option<(Seq, Stamp)>,
+}
+
 /// What an index is told.
 #[derive(Debug, Clone)]
 pub(crate) struct IndexOptions {
@@ -80,6 +91,7 @@ pub(crate) struct IndexOptions {
     pub(crate) aside: PathBuf,
     pub(crate) kind: IndexKind,
     pub(crate) checkpoint: Duration,
+    pub(crate) delay: Duration,
     pub(crate) budget_bytes: u64,
 }
 
@@ -93,12 +105,13 @@ struct Shared {
     /// The engine failed: the follower rebuilds.
     broken: AtomicBool,
     through: watch::Sender<Seq>,
-    recent: Mutex<Recent>,
+    gate: Gate,
     closing: AtomicBool,
 }
 
-/// Queries over the log. They block for a bounded read: call them outside the async threads. Where
-/// the engine fails they answer what they have, and the index rebuilds itself.
+/// Queries over the log. They block for a bounded read, and up to ten seconds while the index is
+/// being opened: call them outside the async threads. Where the engine fails they answer what they
+/// have, and the index rebuilds itself.
 pub struct Index {
     shared: Arc<Shared>,
     follower: Mutex<Option<JoinHandle<()>>>,
@@ -121,6 +134,7 @@ impl Index {
 
     /// Resolves when the index reflects the log up to `seq`, or the store was closed.
     pub async fn caught_up(&self, seq: Seq) {
+        self.shared.gate.want();
         let mut through = self.shared.through.subscribe();
         let shared = Arc::clone(&self.shared);
         let _ = through
@@ -134,27 +148,10 @@ impl Index {
         self.shared.engine().bytes()
     }
 
-    /// Remembers events of the till that the follower has not reached yet.
-    pub(crate) fn appended(&self, first: Seq, records: &[Record]) {
-        let events = records
-            .iter()
-            .zip(first.0..)
-            .filter_map(|(record, seq)| match record {
-                Record::Event(Event {
-                    body: EventBody::Pos(pos),
-                    stamp,
-                    ..
-                }) => Some((pos, seq, stamp)),
-                _ => None,
-            });
-        for (pos, seq, stamp) in events {
-            crate::lock(&self.shared.recent).add(pos, Seq(seq), *stamp);
-        }
-    }
-
     pub(crate) fn close(&self) {
         self.shared.closing.store(true, Ordering::Release);
         self.shared.log.nudge();
+        self.shared.gate.nudge();
         if let Some(thread) = crate::lock(&self.follower).take()
             && thread.join().is_err()
         {

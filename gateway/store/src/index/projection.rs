@@ -5,10 +5,10 @@ use super::{Delivery, keys};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use tillwatch_protocol::lane::OutboxFate;
-use tillwatch_protocol::{AlertId, Event, EventBody, Lane, LogId, OutboxEntry, Record, Seq, Stamp};
+use tillwatch_protocol::{AlertId, Event, EventBody, Lane, LogId, OutboxEntry, Record, Seq};
 
 /// Changes when the keys do: an index of another version is rebuilt.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 /// Words of one receipt that are indexed at most.
 const MAX_WORDS: usize = 400;
 
@@ -94,14 +94,6 @@ impl<'a> Step<'a> {
         }
         match record {
             Record::Event(Event {
-                body: EventBody::Pos(pos),
-                stamp,
-                ..
-            }) => {
-                self.put_value(keys::hashed(b'd', &keys::pos_key(pos)), &(seq, stamp));
-                self.put_value(keys::hashed(b'e', &keys::pos_id_key(pos)), &(seq, stamp));
-            }
-            Record::Event(Event {
                 body: EventBody::Review(review),
                 ..
             }) => {
@@ -179,17 +171,6 @@ impl<'a> Step<'a> {
             self.remove(key);
         }
         match record {
-            Record::Event(Event {
-                body: EventBody::Pos(pos),
-                ..
-            }) => {
-                self.forget_if::<(Seq, Stamp)>(keys::hashed(b'd', &keys::pos_key(pos)), |v| {
-                    v.0 == seq
-                })?;
-                self.forget_if::<(Seq, Stamp)>(keys::hashed(b'e', &keys::pos_id_key(pos)), |v| {
-                    v.0 == seq
-                })?;
-            }
             Record::Event(Event {
                 body: EventBody::Review(review),
                 ..

@@ -1,11 +1,11 @@
 //! The questions.
 
 use super::projection::Step;
-use super::{AlertFilter, AlertRow, Delivery, Index, keys};
+use super::{AlertFilter, AlertRow, Delivery, Index, SeenPos, keys};
 use crate::log::read;
 use std::collections::BTreeSet;
 use tillwatch_protocol::alert::AlertState;
-use tillwatch_protocol::{Alert, AlertId, Event, EventBody, Lane, Record, Review, Seq, Stamp};
+use tillwatch_protocol::{Alert, AlertId, Event, EventBody, Lane, PosEvent, Record, Review, Seq};
 
 /// Rows of one answer at most.
 const MAX_ROWS: usize = 10_000;
@@ -13,6 +13,9 @@ const MAX_ROWS: usize = 10_000;
 const MAX_POSTINGS: usize = 20_000;
 /// Keys read at once of what is looked through as a whole.
 const PAGE: usize = 1_000;
+/// Records with one event id that are looked at for a redelivery: a till that counts from 1 every
+/// day uses an id once a day, and older repetitions do not matter.
+const MAX_SAME_ID: usize = 64;
 /// Alerts of an answer when the filter names no limit.
 const DEFAULT_ALERTS: usize = 100;
 
@@ -25,7 +28,7 @@ impl Index {
         backwards: bool,
         mut take: impl FnMut(&[u8]) -> bool,
     ) {
-        let engine = self.shared.engine();
+        let engine = self.shared.ready();
         let result = engine.range(from, to, backwards, &mut |key, _| take(key));
         self.shared.or_broken(result);
     }
@@ -134,7 +137,7 @@ impl Index {
     /// One alert.
     #[must_use]
     pub fn alert(&self, id: AlertId) -> Option<AlertRow> {
-        let engine = self.shared.engine();
+        let engine = self.shared.ready();
         let stored = self
             .shared
             .or_broken(Step::new(engine.as_ref()).alert(id))?;
@@ -210,34 +213,42 @@ impl Index {
             .collect()
     }
 
-    fn seen(&self, letter: u8, key: &[u8; 16]) -> Option<(Seq, Stamp)> {
-        let engine = self.shared.engine();
-        let value = self
-            .shared
-            .or_broken(engine.get(&keys::hashed(letter, key)))?;
-        postcard::from_bytes(&value).ok()
-    }
-
-    /// The newest event of the till with this [`super::pos_key`], those just appended included:
-    /// when there is one, this is a redelivery. How long that counts is the caller's rule.
+    /// What the log holds of an event of the till, as far as the index reflects it. How long that
+    /// counts is the caller's rule. Reads the records with its event id, the newest 64.
     #[must_use]
-    pub fn seen_pos(&self, key: &[u8; 16]) -> Option<(Seq, Stamp)> {
-        let recent = crate::lock(&self.shared.recent).by_key(key);
-        recent.or_else(|| self.seen(b'd', key))
-    }
-
-    /// The newest event of the till with this [`super::pos_id_key`], whatever its body.
-    #[must_use]
-    pub fn seen_pos_id(&self, key: &[u8; 16]) -> Option<(Seq, Stamp)> {
-        let recent = crate::lock(&self.shared.recent).by_id(key);
-        recent.or_else(|| self.seen(b'e', key))
+    pub fn seen_pos(&self, event: &PosEvent) -> SeenPos {
+        let prefix = keys::text_prefix(b'i', &event.event_id);
+        let mut seen = SeenPos::default();
+        let places = self.positions(&prefix, &keys::after_prefix(&prefix), true, MAX_SAME_ID);
+        for seq in places {
+            let Some(Record::Event(Event {
+                body: EventBody::Pos(held),
+                stamp,
+                ..
+            })) = self.record(seq)
+            else {
+                continue;
+            };
+            let same_id = held.event_id == event.event_id
+                && held.store_id == event.store_id
+                && held.register_id == event.register_id;
+            if !same_id {
+                continue;
+            }
+            seen.id.get_or_insert((seq, stamp));
+            if held.body_hash == event.body_hash {
+                seen.same = Some((seq, stamp));
+                break;
+            }
+        }
+        seen
     }
 
     /// Where an outbox entry lies, acknowledged ones included, as long as the log keeps it: for
     /// replaying what head office misses.
     #[must_use]
     pub fn outbox_entry(&self, lane: Lane, lane_seq: u64) -> Option<Seq> {
-        let engine = self.shared.engine();
+        let engine = self.shared.ready();
         let value = self
             .shared
             .or_broken(engine.get(&keys::outbox(b'o', lane, lane_seq)))?;

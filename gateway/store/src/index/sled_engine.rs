@@ -43,6 +43,11 @@ fn caught<T>(
 }
 
 impl SledEngine {
+    /// Bytes of a database that is not open.
+    pub(crate) fn bytes_at(path: &Path) -> u64 {
+        fs::metadata(path.join("db")).map_or(0, |db| db.len())
+    }
+
     /// Opens or creates the database.
     pub(crate) fn open(path: &Path) -> Result<SledEngine, IndexError> {
         let failed = |error: io::Error| IndexError {

@@ -1,0 +1,100 @@
+//! Opening the engine behind everybody's back.
+
+use super::engine::IndexEngine;
+use super::{Index, Shared};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// How long a question waits for an index that is being opened.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Between those who ask and the thread that opens.
+#[derive(Debug)]
+pub(super) struct Gate {
+    wanted: Mutex<bool>,
+    changed: Condvar,
+    open: watch::Sender<Option<Opened>>,
+}
+
+/// An engine is there.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Opened {
+    /// What there is to tell the technician.
+    pub(super) notice: Option<String>,
+}
+
+impl Default for Gate {
+    fn default() -> Self {
+        Gate {
+            wanted: Mutex::new(false),
+            changed: Condvar::new(),
+            open: watch::Sender::new(None),
+        }
+    }
+}
+
+impl Gate {
+    /// Somebody asks: there is no reason to wait any longer.
+    pub(super) fn want(&self) {
+        *crate::lock(&self.wanted) = true;
+        self.changed.notify_all();
+    }
+
+    /// Lets those who wait look around.
+    pub(super) fn nudge(&self) {
+        let _wanted = crate::lock(&self.wanted);
+        self.changed.notify_all();
+    }
+
+    pub(super) fn is_open(&self) -> bool {
+        self.open.borrow().is_some()
+    }
+
+    pub(super) fn opened(&self, opened: Opened) {
+        self.open.send_replace(Some(opened));
+        self.nudge();
+    }
+
+    /// Blocks until somebody asks, the time is over, or the index is to be closed.
+    pub(super) fn wait_for_question(&self, delay: Duration, closing: impl Fn() -> bool) {
+        let wanted = crate::lock(&self.wanted);
+        drop(crate::wait_until(&self.changed, wanted, delay, |wanted| {
+            *wanted || closing()
+        }));
+    }
+}
+
+impl Shared {
+    /// The engine, once it is there; an empty one after [`PATIENCE`].
+    pub(super) fn ready(&self) -> Arc<dyn IndexEngine> {
+        if !self.gate.is_open() {
+            self.gate.want();
+            let wanted = crate::lock(&self.gate.wanted);
+            drop(crate::wait_until(
+                &self.gate.changed,
+                wanted,
+                PATIENCE,
+                |_| self.gate.is_open() || self.closing.load(Ordering::Acquire),
+            ));
+        }
+        self.engine()
+    }
+}
+
+impl Index {
+    /// Whether the engine is there.
+    pub(crate) fn is_open(&self) -> bool {
+        self.shared.gate.is_open()
+    }
+
+    /// Resolves when the index is there, with what there is to tell the technician about it; `None`
+    /// also when the store was closed before.
+    pub async fn opened(&self) -> Option<String> {
+        let mut open = self.shared.gate.open.subscribe();
+        let closing = || self.shared.closing.load(Ordering::Acquire);
+        let opened = open.wait_for(|open| open.is_some() || closing()).await;
+        opened.ok()?.as_ref()?.notice.clone()
+    }
+}
