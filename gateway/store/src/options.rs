@@ -61,6 +61,8 @@ pub struct StoreOptions {
     /// How long the index is left closed after the store was opened, unless somebody asks it: after
     /// a power cut the disk belongs first to those who witness.
     pub index_delay: Duration,
+    /// How long records gather before the index takes them in, unless somebody waits for it.
+    pub index_pace: Duration,
     /// The kernel's boot id; `None` reads `/proc/sys/kernel/random/boot_id`.
     pub boot_id: Option<String>,
 }
@@ -79,6 +81,7 @@ impl Default for StoreOptions {
             index: IndexKind::Sled,
             index_checkpoint: Duration::from_secs(30),
             index_delay: Duration::from_secs(3),
+            index_pace: Duration::from_millis(250),
             boot_id: None,
         }
     }
@@ -103,6 +106,7 @@ impl StoreOptions {
             },
             index: IndexKind::Memory,
             index_delay: Duration::ZERO,
+            index_pace: Duration::ZERO,
             ..Self::default()
         }
     }

@@ -174,6 +174,7 @@ impl Store {
             kind: options.index,
             checkpoint: options.index_checkpoint,
             delay: options.index_delay,
+            pace: options.index_pace,
             budget_bytes: options.index_budget_bytes,
         };
         let index = Index::open(Arc::clone(&log.inner), index_options, Arc::clone(&counters))?;

@@ -20,9 +20,10 @@ use tillwatch_protocol::{Record, Seq};
 use tokio::sync::watch;
 
 /// Records projected in one batch at most.
-const BATCH_RECORDS: usize = 256;
-/// Bytes of keys and values in one batch, roughly.
-const BATCH_BYTES: usize = 64 << 10;
+const BATCH_RECORDS: usize = 2_048;
+/// Bytes of keys and values in one batch, roughly. Each batch makes sled write and wait for the disk
+/// twice, which whoever waits for the log's `fdatasync` feels: few large ones, then.
+const BATCH_BYTES: usize = 256 << 10;
 /// Bytes applied between two checkpoints: a small part of one engine segment.
 const CHECKPOINT_BYTES: usize = 512 << 10;
 /// How long the follower sleeps at most.
@@ -191,13 +192,24 @@ impl Follower {
                 if shared.log.stopped() {
                     break;
                 }
-                shared.log.wait_above(through, IDLE);
+                if shared.log.wait_above(through, IDLE) > through {
+                    self.gather();
+                }
             }
             if let Err(error) = self.follow() {
                 shared.or_broken::<()>(Err(error));
             }
         }
         shared.or_broken(self.save());
+    }
+
+    /// Lets records gather after the first one came, and the disk belong to the log meanwhile. Not
+    /// while somebody waits for them.
+    fn gather(&self) {
+        let shared = &self.shared;
+        shared.gate.wait_until_asked(shared.options.pace, || {
+            shared.closing.load(Ordering::Acquire) || shared.log.stopped()
+        });
     }
 
     fn open(&mut self) {

@@ -7,6 +7,9 @@
 //! Nothing of it is on the hot path: it is made durable every 30 s, and what a power cut takes is
 //! projected again.
 //!
+//! It lets records gather for a moment, so that its writing does not meet the log's, and
+//! hurries when somebody waits.
+//!
 //! Its thread runs at a lower priority than those that witness. It also opens the engine, which may
 //! take long because sled reads its whole file: not before somebody asks, or the delay in the options
 //! is over. Who asks meanwhile waits, a bounded time.
@@ -92,6 +95,7 @@ pub(crate) struct IndexOptions {
     pub(crate) kind: IndexKind,
     pub(crate) checkpoint: Duration,
     pub(crate) delay: Duration,
+    pub(crate) pace: Duration,
     pub(crate) budget_bytes: u64,
 }
 
@@ -134,7 +138,7 @@ impl Index {
 
     /// Resolves when the index reflects the log up to `seq`, or the store was closed.
     pub async fn caught_up(&self, seq: Seq) {
-        self.shared.gate.want();
+        let _waiter = self.shared.gate.waiter();
         let mut through = self.shared.through.subscribe();
         let shared = Arc::clone(&self.shared);
         let _ = through

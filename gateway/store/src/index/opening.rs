@@ -2,7 +2,7 @@
 
 use super::engine::IndexEngine;
 use super::{Index, Shared};
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 use tokio::sync::watch;
@@ -14,6 +14,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub(super) struct Gate {
     wanted: Mutex<bool>,
+    /// How many wait for a position.
+    waiting: AtomicUsize,
     changed: Condvar,
     open: watch::Sender<Option<Opened>>,
 }
@@ -29,6 +31,7 @@ impl Default for Gate {
     fn default() -> Self {
         Gate {
             wanted: Mutex::new(false),
+            waiting: AtomicUsize::new(0),
             changed: Condvar::new(),
             open: watch::Sender::new(None),
         }
@@ -48,6 +51,21 @@ impl Gate {
         self.changed.notify_all();
     }
 
+    /// Somebody waits for a position from now on, until the answer is dropped.
+    pub(super) fn waiter(&self) -> Waiter<'_> {
+        self.waiting.fetch_add(1, Ordering::AcqRel);
+        self.want();
+        Waiter(self)
+    }
+
+    /// Blocks until somebody waits for a position, the time is over, or the index is to be closed.
+    pub(super) fn wait_until_asked(&self, time: Duration, closing: impl Fn() -> bool) {
+        let wanted = crate::lock(&self.wanted);
+        drop(crate::wait_until(&self.changed, wanted, time, |_| {
+            self.waiting.load(Ordering::Acquire) > 0 || closing()
+        }));
+    }
+
     pub(super) fn is_open(&self) -> bool {
         self.open.borrow().is_some()
     }
@@ -63,6 +81,15 @@ impl Gate {
         drop(crate::wait_until(&self.changed, wanted, delay, |wanted| {
             *wanted || closing()
         }));
+    }
+}
+
+/// Somebody who waits for a position.
+pub(super) struct Waiter<'a>(&'a Gate);
+
+impl Drop for Waiter<'_> {
+    fn drop(&mut self) {
+        self.0.waiting.fetch_sub(1, Ordering::AcqRel);
     }
 }
 
