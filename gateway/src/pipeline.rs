@@ -137,6 +137,8 @@ impl Pipeline {
         loop {
             let due = self.due();
             let takes_bulk = self.redelivery.is_some() && self.asked.is_none();
+            // An alert is written behind what waits already: bulk does not run ahead of the disk.
+            let calm = self.shared.store.is_calm();
             tokio::select! {
                 biased;
                 () = shutdown.cancelled() => break,
@@ -148,7 +150,10 @@ impl Pipeline {
                     self.redelivery = Some(memory);
                 }
                 of_index = till::answered(&mut self.asked) => self.answer_came(of_index).await?,
-                Some(incoming) = lanes.bulk.recv(), if takes_bulk => self.take(incoming).await?,
+                () = self.shared.store.calm(), if takes_bulk && !calm => {}
+                Some(incoming) = lanes.bulk.recv(), if takes_bulk && calm => {
+                    self.take(incoming).await?;
+                }
                 never = &mut owed => match never {},
             }
             self.maybe_snapshot()?;

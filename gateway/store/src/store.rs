@@ -275,6 +275,18 @@ impl Store {
         self.inner.log.inner.room().await;
     }
 
+    /// Whether little waits to be written: 128 KiB. Who has much that is not urgent waits for
+    /// [`Store::calm`], because an alert is written behind whatever waits already.
+    #[must_use]
+    pub fn is_calm(&self) -> bool {
+        self.inner.log.inner.waiting() < log::CALM_WAITING
+    }
+
+    /// Resolves when little waits to be written, or the store was closed.
+    pub async fn calm(&self) {
+        self.inner.log.inner.waiting_below(log::CALM_WAITING).await;
+    }
+
     /// The highest position such that everything up to it is on disk.
     #[must_use]
     pub fn durable(&self) -> watch::Receiver<Seq> {

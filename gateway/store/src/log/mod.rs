@@ -182,6 +182,8 @@ use tokio::sync::{Notify, watch};
 
 /// Most bytes that may wait to be written; beyond it appends are refused.
 pub(crate) const MAX_WAITING: usize = 4 << 20;
+/// What nobody waits for stays behind this, so that what somebody waits for has little before it.
+pub(crate) const CALM_WAITING: usize = 128 << 10;
 /// Largest atomic group, so that it fits the bound even beside a waiting one.
 const MAX_UNIT: usize = 2 << 20;
 
@@ -400,11 +402,16 @@ impl LogInner {
 
     /// Resolves when an append would not be refused for want of room.
     pub(crate) async fn room(&self) {
+        self.waiting_below(MAX_WAITING / 2).await;
+    }
+
+    /// Resolves when less than `bytes` wait to be written, or the log ended.
+    pub(crate) async fn waiting_below(&self, bytes: usize) {
         loop {
             let notified = self.room.notified();
             tokio::pin!(notified);
             notified.as_mut().enable();
-            if self.waiting() < MAX_WAITING / 2 || self.stopped.load(Ordering::Acquire) {
+            if self.waiting() < bytes || self.stopped.load(Ordering::Acquire) {
                 return;
             }
             notified.await;
