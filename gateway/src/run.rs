@@ -141,10 +141,12 @@ fn identity(config: &Config, demo: bool) -> Result<Identity, crate::config::Inva
     })
 }
 
-fn open_store(config: &Config) -> Result<(Store, Vec<String>), RunError> {
+fn open_store(config: &Config, demo: bool) -> Result<(Store, Vec<String>), RunError> {
     let mut options = StoreOptions {
         log_budget_bytes: u64::from(config.storage.log_mib) << 20,
         quarantine_budget_bytes: u64::from(config.storage.quarantine_mib) << 20,
+        // A demonstration takes nobody's disk.
+        reserve: !demo,
         ..StoreOptions::default()
     };
     options.outbox = OutboxLimits {
@@ -186,7 +188,7 @@ pub async fn run(
     // Before listening: of two daemons on the same data the second one is told whose they are.
     let (store, notices) = {
         let config = config.clone();
-        tokio::task::spawn_blocking(move || open_store(&config))
+        tokio::task::spawn_blocking(move || open_store(&config, demo))
             .await
             .map_err(|why| RunError::Task {
                 part: "store",

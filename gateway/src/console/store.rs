@@ -115,7 +115,7 @@ fn inspect(data: &Path) -> Result<Report, Failure> {
     let copy = Copy::make(data)?;
     let options = StoreOptions {
         index: IndexKind::Memory,
-        ballast_bytes: 0,
+        reserve: false,
         ..StoreOptions::default()
     };
     let (store, opened) =

@@ -34,6 +34,8 @@ enum Look {
 
 /// Looks at the start, and whenever `refused` says that alerts were logged without a message.
 pub(super) async fn run(shared: Shared, refused: Arc<Notify>) -> Infallible {
+    // Nothing here is worth opening the index early for.
+    shared.store.index().opened().await;
     loop {
         let through = shared.store.last_seq();
         shared.store.index().caught_up(through).await;

@@ -130,6 +130,17 @@ fn describe() {
         Unit::Bytes,
         "bytes that wait to be written"
     );
+    describe_gauge!("index_bytes", Unit::Bytes, "bytes of the index on disk");
+    describe_gauge!(
+        "store_reserved_bytes",
+        Unit::Bytes,
+        "bytes held on the disk for what the budgets still allow"
+    );
+    describe_gauge!(
+        "store_reserve_missing_bytes",
+        Unit::Bytes,
+        "bytes of the budgets that could not be reserved"
+    );
     describe_gauge!(
         "index_lag_records",
         "durable records that queries do not show yet"
@@ -290,6 +301,9 @@ fn ask(shared: &Shared) {
         outbox_trimmed,
         quarantine_evicted,
         index_rebuilds,
+        index_bytes,
+        reserved_bytes,
+        reserve_missing_bytes,
         ..
     } = shared.store.usage();
     for lane in Lane::ALL {
@@ -306,6 +320,9 @@ fn ask(shared: &Shared) {
     metrics::gauge!("log_writable").set(f64::from(u8::from(state == LogState::Writable)));
     metrics::gauge!("log_bytes").set(count(log_bytes));
     metrics::gauge!("log_waiting_bytes").set(count(waiting_bytes));
+    metrics::gauge!("index_bytes").set(count(index_bytes));
+    metrics::gauge!("store_reserved_bytes").set(count(reserved_bytes));
+    metrics::gauge!("store_reserve_missing_bytes").set(count(reserve_missing_bytes));
     metrics::gauge!("index_lag_records").set(count(index_lag));
     for (name, value) in [
         ("log_records_total", records),

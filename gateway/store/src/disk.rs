@@ -8,6 +8,8 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
 
+const RAMFS_MAGIC: nix::sys::statfs::FsType = nix::sys::statfs::FsType(0x8584_58f6);
+
 /// An open file.
 pub(crate) trait DiskFile: Send + Sync + Debug {
     /// Its length in bytes.
@@ -18,6 +20,15 @@ pub(crate) trait DiskFile: Send + Sync + Debug {
     fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()>;
     /// `fdatasync`.
     fn sync_data(&self) -> io::Result<()>;
+    /// Makes it longer, with the added bytes reserved, or shorter, with the bytes cut off given back.
+    fn resize(&self, len: u64) -> io::Result<()>;
+}
+
+/// Room on a disk, in bytes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Room {
+    pub(crate) free: u64,
+    pub(crate) total: u64,
 }
 
 /// A file system. Names created, renamed or removed are on disk after [`Disk::sync_dir`].
@@ -36,6 +47,8 @@ pub(crate) trait Disk: Send + Sync + Debug {
     fn make_dir(&self, dir: &Path) -> io::Result<()>;
     /// `fsync` of a folder.
     fn sync_dir(&self, dir: &Path) -> io::Result<()>;
+    /// Room on the disk that will hold `path`; `None` where reserving it makes no sense, in memory.
+    fn room(&self, path: &Path) -> io::Result<Option<Room>>;
 
     /// The whole content of a file; `None` when there is none.
     fn read(&self, path: &Path) -> io::Result<Option<Vec<u8>>> {
@@ -80,6 +93,17 @@ impl DiskFile for File {
 
     fn sync_data(&self) -> io::Result<()> {
         File::sync_data(self)
+    }
+
+    fn resize(&self, len: u64) -> io::Result<()> {
+        let now = self.metadata()?.len();
+        if len > now {
+            let signed = |n: u64| i64::try_from(n).map_err(io::Error::other);
+            let (from, more) = (signed(now)?, signed(len - now)?);
+            fallocate(self, FallocateFlags::empty(), from, more)?;
+            return Ok(());
+        }
+        self.set_len(len)
     }
 }
 
@@ -134,5 +158,19 @@ impl Disk for RealDisk {
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
         File::open(dir)?.sync_all()
+    }
+
+    fn room(&self, path: &Path) -> io::Result<Option<Room>> {
+        let dir = path.parent().unwrap_or(path);
+        let stat = nix::sys::statfs::statfs(dir)?;
+        let in_memory = [nix::sys::statfs::TMPFS_MAGIC, RAMFS_MAGIC];
+        if in_memory.contains(&stat.filesystem_type()) {
+            return Ok(None);
+        }
+        let block = u64::try_from(stat.block_size()).map_err(io::Error::other)?;
+        Ok(Some(Room {
+            free: stat.blocks_available().saturating_mul(block),
+            total: stat.blocks().saturating_mul(block),
+        }))
     }
 }

@@ -124,7 +124,9 @@ mod active {
         Ok(StoreOptions {
             segment_bytes: SEGMENT_BYTES,
             log_budget_bytes: SEGMENTS * SEGMENT_BYTES,
-            ballast_bytes: 0,
+            reserve: false,
+            index_delay: Duration::ZERO,
+            index_pace: Duration::ZERO,
             index_checkpoint: CHECKPOINT,
             ..usual
         })

@@ -6,11 +6,13 @@ use crate::failpoint;
 use crate::index::Index;
 use crate::log::{LogInner, Segment};
 use crate::outbox::Outbox;
+use crate::quarantine::Quarantine;
+use crate::reserve::{Reserve, Wanted, was_full};
 use crate::snapshot::Snapshots;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tillwatch_protocol::Seq;
 use tokio::sync::watch;
 
@@ -36,6 +38,10 @@ pub(crate) struct Keeper {
     pub(crate) index: Arc<Index>,
     pub(crate) snapshots: Arc<Snapshots>,
     pub(crate) snapshot_wanted: watch::Sender<Seq>,
+    pub(crate) quarantine: Arc<Quarantine>,
+    pub(crate) reserve: Arc<Reserve>,
+    /// Bytes reserved beside the budgets; `None` when nothing is.
+    pub(crate) headroom: Option<u64>,
     pub(crate) state_path: PathBuf,
     pub(crate) closing: AtomicBool,
     /// `bytes_written` when the outbox's state was saved last.
@@ -77,6 +83,7 @@ impl Keeper {
                 self.log.prepare_spare().map_err(log_io)?;
             }
         }
+        self.reserve();
         let written = self.log.counters.bytes_written.get();
         let saved = self.state_saved_at.load(Ordering::Relaxed);
         if written.saturating_sub(saved) >= self.log.options.segment_bytes / 2 {
@@ -85,17 +92,24 @@ impl Keeper {
         Ok(())
     }
 
+    /// Holds the space that the budgets still allow. Returns how many bytes are missing.
+    pub(crate) fn reserve(&self) -> u64 {
+        let wanted = self.headroom.map_or(Wanted::default(), |headroom| Wanted {
+            // Recycling itself needs room: for what is copied forward.
+            log: self.log.to_come(GRACE_SEGMENTS) + self.quarantine.to_come(),
+            rest: self.index.to_come() + headroom,
+        });
+        self.reserve.adjust(wanted, Instant::now())
+    }
+
     /// Saves the outbox's state, so that the next start replays less.
     pub(crate) fn save_state(&self) -> Result<(), StoreError> {
         let (_, body) = self.outbox.encode_state()?;
         let counters = &self.log.counters;
-        atomic_file::write(
-            self.log.disk.as_ref(),
-            &self.state_path,
-            &body,
-            POINTS,
-            counters,
-        )?;
+        let (disk, path) = (self.log.disk.as_ref(), &self.state_path);
+        self.reserve.with_room(was_full, || {
+            atomic_file::write(disk, path, &body, POINTS, counters)
+        })?;
         self.state_saved_at
             .store(counters.bytes_written.get(), Ordering::Relaxed);
         Ok(())

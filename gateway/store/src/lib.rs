@@ -8,7 +8,7 @@
 //! <data>/snapshots/      the detectors' states (atomic files; rebuildable)
 //! <data>/index/          sled, a projection of the log (rebuildable)
 //! <data>/quarantine/     a second log: input that could not be used
-//! <data>/ballast         space in reserve, given up when the disk is full
+//! <data>/ballast         space in reserve for all of this
 //! <data>/aside/          damaged parts, for whoever wants to look
 //! ```
 //!
@@ -19,6 +19,7 @@
 //! | [`index`] | questions about the log |
 //! | `snapshot`, `quarantine`, `identity` | the smaller files |
 //! | `keeper` | the thread that prepares, recycles and saves |
+//! | `reserve` | space that belongs to us before we need it |
 //! | [`failpoint`] | named points between every two durable steps, for tests |
 //!
 //! Threads of its own do the work; [`Store`] is a handle. What is asynchronous is so only by
@@ -37,6 +38,7 @@ mod opening;
 mod options;
 mod outbox;
 mod quarantine;
+mod reserve;
 mod snapshot;
 mod store;
 mod usage;

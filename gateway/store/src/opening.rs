@@ -106,25 +106,6 @@ pub(crate) fn read_state(
     }
 }
 
-/// Reserves space on the disk that the log may fall back on.
-pub(crate) fn reserve(
-    disk: &dyn Disk,
-    path: &Path,
-    bytes: u64,
-    notices: &mut Vec<String>,
-) -> Result<(), StoreError> {
-    if bytes == 0 || disk.open(path).is_ok() {
-        return Ok(());
-    }
-    if let Err(error) = disk.create(path, bytes) {
-        notices.push(format!(
-            "no reserve could be set aside on the disk: {error}"
-        ));
-        disk.remove(path).map_err(StoreError::io("remove", path))?;
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -46,8 +46,12 @@ pub struct StoreOptions {
     /// Bytes that the index should stay below: one that is larger is made anew at the next start,
     /// which compacts it.
     pub index_budget_bytes: u64,
-    /// Bytes held in reserve on the disk, given up when the log finds it full.
-    pub ballast_bytes: u64,
+    /// Whether what the budgets allow is reserved on the disk from the start, so that others cannot
+    /// take it.
+    pub reserve: bool,
+    /// Bytes reserved beside the budgets, and beside the few segments by which the log may exceed its
+    /// own: for small files.
+    pub headroom_bytes: u64,
     /// How long a record may wait for company before it is written.
     pub group_delay: Duration,
     /// How many bytes are written without waiting for more.
@@ -74,7 +78,8 @@ impl Default for StoreOptions {
             log_budget_bytes: 512 << 20,
             quarantine_budget_bytes: 16 << 20,
             index_budget_bytes: 256 << 20,
-            ballast_bytes: 16 << 20,
+            reserve: true,
+            headroom_bytes: 8 << 20,
             group_delay: Duration::from_millis(50),
             group_bytes: 64 << 10,
             outbox: OutboxLimits::default(),
@@ -96,7 +101,8 @@ impl StoreOptions {
             log_budget_bytes: 1 << 20,
             quarantine_budget_bytes: 256 << 10,
             index_budget_bytes: 64 << 20,
-            ballast_bytes: 0,
+            reserve: false,
+            headroom_bytes: 1 << 20,
             group_delay: Duration::from_millis(5),
             group_bytes: 16 << 10,
             outbox: OutboxLimits {

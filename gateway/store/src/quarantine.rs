@@ -4,6 +4,7 @@
 use crate::disk::Disk;
 use crate::error::{AppendError, StoreError};
 use crate::log::{Log, LogOpened, LogOptions, Urgency, read};
+use crate::reserve::Reserve;
 use crate::usage::Counters;
 use std::path::Path;
 use std::sync::Arc;
@@ -28,6 +29,7 @@ impl Quarantine {
         data: &Path,
         log_id: LogId,
         budget_bytes: u64,
+        reserve: Arc<Reserve>,
         counters: Arc<Counters>,
     ) -> Result<(Quarantine, LogOpened), StoreError> {
         let segment_bytes = (budget_bytes / SEGMENTS / 4096 * 4096).max(SMALLEST_SEGMENT);
@@ -40,7 +42,7 @@ impl Quarantine {
             group_delay: DELAY,
             group_bytes: GROUP,
             self_maintained: true,
-            ballast: None,
+            reserve: Some(reserve),
             retry: None,
         };
         let (log, opened) = Log::open(disk, options, counters)?;
@@ -88,6 +90,11 @@ impl Quarantine {
     pub(crate) fn counts(&self) -> (u64, u64) {
         let log = &self.log.inner;
         (log.last_seq().0, log.first_seq().0 - 1)
+    }
+
+    /// Bytes that it may still take.
+    pub(crate) fn to_come(&self) -> u64 {
+        self.log.inner.to_come(0)
     }
 
     pub(crate) fn close(&self) {

@@ -4,7 +4,7 @@
 //! renamed or removed and not synced survives as a prefix, as a journal keeps it. A failed sync
 //! drops the dirty pages and still shows them to readers, as Linux does.
 
-use crate::disk::{Disk, DiskFile};
+use crate::disk::{Disk, DiskFile, Room};
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -49,6 +49,23 @@ struct State {
     /// Syncs wait, as in the moment before a cut.
     stalled: bool,
     in_sync: u32,
+    /// Bytes that fit on it; `None` for any number.
+    limit: Option<u64>,
+}
+
+impl State {
+    /// Bytes of all files that have a name.
+    fn used(&self) -> u64 {
+        let files = self.names.values().map(|inode| &self.inodes[inode]);
+        files.map(|inode| inode.now.len() as u64).sum()
+    }
+
+    fn check_room(&self, more: u64) -> io::Result<()> {
+        match self.limit {
+            Some(limit) if self.used() + more > limit => Err(io::ErrorKind::StorageFull.into()),
+            _ => Ok(()),
+        }
+    }
 }
 
 #[derive(Debug, Clone, Default)]
@@ -125,6 +142,16 @@ impl SimDisk {
         SimDisk(Arc::new(Mutex::new(state)))
     }
 
+    /// From now on no more than `bytes` fit on it.
+    pub(crate) fn limit(&self, bytes: u64) {
+        self.0.lock().unwrap().limit = Some(bytes);
+    }
+
+    /// Bytes of all files.
+    pub(crate) fn used(&self) -> u64 {
+        self.0.lock().unwrap().used()
+    }
+
     /// Lets syncs wait, or go on.
     pub(crate) fn stall(&self, stalled: bool) {
         self.0.lock().unwrap().stalled = stalled;
@@ -186,6 +213,17 @@ impl DiskFile for SimFile {
         Ok(())
     }
 
+    fn resize(&self, len: u64) -> io::Result<()> {
+        let mut state = self.0.lock().unwrap();
+        let now = state.inodes[&self.1].now.len() as u64;
+        state.check_room(len.saturating_sub(now))?;
+        // Lengths are on disk at once here: nothing relies on this file's.
+        let inode = state.inodes.get_mut(&self.1).unwrap();
+        inode.now.resize(len as usize, 0);
+        inode.synced.resize(len as usize, 0);
+        Ok(())
+    }
+
     fn sync_data(&self) -> io::Result<()> {
         let mut state = self.0.lock().unwrap();
         state.in_sync += 1;
@@ -219,6 +257,7 @@ impl DiskFile for SimFile {
 impl Disk for SimDisk {
     fn create(&self, path: &Path, len: u64) -> io::Result<Arc<dyn DiskFile>> {
         let mut state = self.0.lock().unwrap();
+        state.check_room(len)?;
         state.next += 1;
         let inode = state.next;
         let bytes = vec![0; len as usize];
@@ -279,5 +318,14 @@ impl Disk for SimDisk {
             apply(&mut state.synced_names, &change);
         }
         Ok(())
+    }
+
+    fn room(&self, _path: &Path) -> io::Result<Option<Room>> {
+        let state = self.0.lock().unwrap();
+        let total = state.limit.unwrap_or(u64::MAX);
+        Ok(Some(Room {
+            free: total.saturating_sub(state.used()),
+            total,
+        }))
     }
 }

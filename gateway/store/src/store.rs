@@ -7,12 +7,13 @@ use crate::identity::{self, Identity};
 use crate::index::{Index, IndexOptions};
 use crate::keeper::Keeper;
 use crate::log::{self, Damage, Log, LogOptions, Scan, SeqRange, Urgency, log_id_of};
-use crate::opening::{last_boot, read_state, reserve, take_lock};
+use crate::opening::{last_boot, read_state, take_lock};
 use crate::options::StoreOptions;
 use crate::outbox::{self, Numbers, Outbox};
 use crate::quarantine::Quarantine;
+use crate::reserve::{Reserve, was_full};
 use crate::snapshot::Snapshots;
-use crate::usage::{Counters, LogState, Usage};
+use crate::usage::{Counters, LogState};
 use std::fs::File;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -43,23 +44,22 @@ pub struct Opened {
 /// to go closes it.
 #[derive(Debug, Clone)]
 pub struct Store {
-    inner: Arc<Inner>,
+    pub(crate) inner: Arc<Inner>,
 }
 
 #[derive(Debug)]
-struct Inner {
+pub(crate) struct Inner {
     log_id: LogId,
     boot_ordinal: u64,
-    log: Log,
-    outbox: Arc<Outbox>,
-    index: Arc<Index>,
+    pub(crate) log: Log,
+    pub(crate) outbox: Arc<Outbox>,
+    pub(crate) index: Arc<Index>,
     snapshots: Arc<Snapshots>,
-    quarantine: Quarantine,
-    counters: Arc<Counters>,
-    keeper: Arc<Keeper>,
+    pub(crate) counters: Arc<Counters>,
+    pub(crate) keeper: Arc<Keeper>,
     keeper_thread: Mutex<Option<JoinHandle<()>>>,
     closed: AtomicBool,
-    log_budget_bytes: u64,
+    pub(crate) log_budget_bytes: u64,
     /// Given back when everything else is done.
     lock: File,
 }
@@ -98,9 +98,7 @@ impl Store {
             let known = log_id_of(disk.as_ref(), &log_dir);
             Identity::of(known.unwrap_or_else(|| LogId(uuid::Uuid::new_v4())))
         });
-        let ballast = dir.join("ballast");
-        reserve(disk.as_ref(), &ballast, options.ballast_bytes, &mut notices)?;
-
+        let reserve = Arc::new(Reserve::open(Arc::clone(&disk), dir.join("ballast")));
         let log_options = LogOptions {
             dir: log_dir,
             aside: dir.join("aside"),
@@ -110,7 +108,7 @@ impl Store {
             group_delay: options.group_delay,
             group_bytes: options.group_bytes,
             self_maintained: false,
-            ballast: Some(ballast),
+            reserve: Some(Arc::clone(&reserve)),
             retry,
         };
         let (log, found) = Log::open(Arc::clone(&disk), log_options, Arc::clone(&counters))?;
@@ -123,7 +121,9 @@ impl Store {
         let identity = match identity.booted(&boot_id, logged) {
             None => identity,
             Some(next) => {
-                identity::save(disk.as_ref(), dir, &next, &counters)?;
+                reserve.with_room(was_full, || {
+                    identity::save(disk.as_ref(), dir, &next, &counters)
+                })?;
                 next
             }
         };
@@ -159,6 +159,7 @@ impl Store {
             dir,
             identity.log_id,
             options.quarantine_budget_bytes,
+            Arc::clone(&reserve),
             Arc::clone(&counters),
         )?;
         opened.notices.extend(
@@ -194,10 +195,20 @@ impl Store {
             index: Arc::clone(&index),
             snapshots: Arc::clone(&snapshots),
             snapshot_wanted: watch::Sender::new(Seq(0)),
+            quarantine: Arc::new(quarantine),
+            reserve,
+            headroom: options.reserve.then_some(options.headroom_bytes),
             state_path,
             closing: AtomicBool::new(false),
             state_saved_at: AtomicU64::new(0),
         });
+        let missing = keeper.reserve();
+        if missing > 0 {
+            opened.notices.push(format!(
+                "the disk is too full to reserve all that log and index may take: {} MiB are missing",
+                missing.div_ceil(1 << 20)
+            ));
+        }
         let runs = Arc::clone(&keeper);
         let keeper_thread = std::thread::Builder::new()
             .name("tw-keeper".into())
@@ -210,7 +221,6 @@ impl Store {
             outbox,
             index,
             snapshots,
-            quarantine,
             counters,
             keeper,
             keeper_thread: Mutex::new(Some(keeper_thread)),
@@ -359,7 +369,8 @@ impl Store {
             }
             log.wait_above(through.0 - 1, Duration::from_millis(200));
         }
-        self.inner.snapshots.save(through, bytes)?;
+        let saved = || self.inner.snapshots.save(through, bytes);
+        self.inner.keeper.reserve.with_room(was_full, saved)?;
         log.wake_keeper();
         Ok(())
     }
@@ -399,59 +410,13 @@ impl Store {
     /// # Errors
     /// [`AppendError`].
     pub async fn quarantine(&self, item: Quarantined) -> Result<(), AppendError> {
-        self.inner.quarantine.add(item).await
+        self.inner.keeper.quarantine.add(item).await
     }
 
     /// Quarantined input, newest first.
     #[must_use]
     pub fn quarantined(&self, limit: usize) -> Vec<Quarantined> {
-        self.inner.quarantine.newest(limit)
-    }
-
-    /// What the store has done and holds.
-    #[must_use]
-    pub fn usage(&self) -> Usage {
-        let Inner {
-            log,
-            counters,
-            outbox,
-            index,
-            ..
-        } = &*self.inner;
-        let log = &log.inner;
-        let (quarantined, quarantine_evicted) = self.inner.quarantine.counts();
-        let durable = Seq(log.through());
-        let segments = log.segment_count();
-        Usage {
-            state: log.state().borrow().clone(),
-            first_seq: log.first_seq(),
-            durable,
-            records: counters.records.get(),
-            groups: counters.groups.get(),
-            fdatasyncs: counters.fdatasyncs.get(),
-            other_syncs: counters.other_syncs.get(),
-            bytes_written: counters.bytes_written.get(),
-            waiting_bytes: log.waiting() as u64,
-            refused_full: counters.refused_full.get(),
-            segments,
-            log_bytes: segments * log.options.segment_bytes,
-            log_budget_bytes: self.inner.log_budget_bytes,
-            suspect_segments: counters.suspect_segments.get(),
-            recycled_segments: counters.recycled_segments.get(),
-            unprepared_segments: counters.unprepared_segments.get(),
-            recycled_past_snapshot: counters.recycled_past_snapshot.get(),
-            copied_forward: counters.copied_forward.get(),
-            outbox_trimmed: counters.outbox_trimmed.get(),
-            outbox_depth: outbox.depth(),
-            outbox_bytes: outbox.bytes(),
-            quarantined,
-            quarantine_evicted,
-            index_lag: durable.0.saturating_sub(index.through().0),
-            index_rebuilds: counters.index_rebuilds.get(),
-            index_checkpoints: counters.index_checkpoints.get(),
-            index_bytes: index.bytes(),
-            damaged_ranges: counters.damaged_ranges.get(),
-        }
+        self.inner.keeper.quarantine.newest(limit)
     }
 
     #[cfg(test)]
@@ -488,7 +453,7 @@ impl Inner {
             tracing::error!(%error, "outbox state not saved: the next start replays more of the log");
         }
         self.index.close();
-        self.quarantine.close();
+        self.keeper.quarantine.close();
         // By name: a child process that is being started may hold a copy of the handle a little.
         if let Err(error) = self.lock.unlock() {
             tracing::warn!(%error, "data directory not unlocked");

@@ -1,5 +1,6 @@
 //! What the store has done and holds, for metrics, status and the health message.
 
+use crate::store::{Inner, Store};
 use tillwatch_protocol::Seq;
 
 /// Whether the log can be written.
@@ -72,8 +73,63 @@ pub struct Usage {
     pub index_checkpoints: u64,
     /// Bytes the index takes on disk.
     pub index_bytes: u64,
+    /// Bytes held in reserve on the disk for what the budgets still allow.
+    pub reserved_bytes: u64,
+    /// Bytes that could not be reserved.
+    pub reserve_missing_bytes: u64,
     /// Ranges of the log found damaged.
     pub damaged_ranges: u64,
+}
+
+impl Store {
+    /// What the store has done and holds.
+    #[must_use]
+    pub fn usage(&self) -> Usage {
+        let Inner {
+            log,
+            counters,
+            outbox,
+            index,
+            ..
+        } = &*self.inner;
+        let log = &log.inner;
+        let (quarantined, quarantine_evicted) = self.inner.keeper.quarantine.counts();
+        let (reserved_bytes, reserve_missing_bytes) = self.inner.keeper.reserve.held();
+        let durable = Seq(log.through());
+        let segments = log.segment_count();
+        Usage {
+            state: log.state().borrow().clone(),
+            first_seq: log.first_seq(),
+            durable,
+            records: counters.records.get(),
+            groups: counters.groups.get(),
+            fdatasyncs: counters.fdatasyncs.get(),
+            other_syncs: counters.other_syncs.get(),
+            bytes_written: counters.bytes_written.get(),
+            waiting_bytes: log.waiting() as u64,
+            refused_full: counters.refused_full.get(),
+            segments,
+            log_bytes: segments * log.options.segment_bytes,
+            log_budget_bytes: self.inner.log_budget_bytes,
+            suspect_segments: counters.suspect_segments.get(),
+            recycled_segments: counters.recycled_segments.get(),
+            unprepared_segments: counters.unprepared_segments.get(),
+            recycled_past_snapshot: counters.recycled_past_snapshot.get(),
+            copied_forward: counters.copied_forward.get(),
+            outbox_trimmed: counters.outbox_trimmed.get(),
+            outbox_depth: outbox.depth(),
+            outbox_bytes: outbox.bytes(),
+            quarantined,
+            quarantine_evicted,
+            index_lag: durable.0.saturating_sub(index.through().0),
+            index_rebuilds: counters.index_rebuilds.get(),
+            index_checkpoints: counters.index_checkpoints.get(),
+            index_bytes: index.bytes(),
+            reserved_bytes,
+            reserve_missing_bytes,
+            damaged_ranges: counters.damaged_ranges.get(),
+        }
+    }
 }
 
 /// A number that only grows.

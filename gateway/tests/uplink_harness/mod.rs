@@ -49,7 +49,7 @@ impl Gateway {
         let options = StoreOptions {
             segment_bytes: 1 << 20,
             log_budget_bytes: 64 << 20,
-            ballast_bytes: 0,
+            reserve: false,
             group_delay: Duration::from_millis(5),
             index: IndexKind::Memory,
             ..StoreOptions::default()

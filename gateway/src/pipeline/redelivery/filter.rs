@@ -31,7 +31,6 @@ fn places(key: &Key) -> impl Iterator<Item = (usize, u64)> {
     let (start, step) = (all as u64, (all >> 64) as u64 | 1);
     (0..HASHES).map(move |n| {
         let bit = start.wrapping_add(step.wrapping_mul(n)) % BITS;
-        #[expect(clippy::cast_possible_truncation, reason = "below 2^16")]
         ((bit / 64) as usize, 1 << (bit % 64))
     })
 }

@@ -29,6 +29,7 @@ use crate::usage::Counters;
 use engine::{IndexEngine, IndexError};
 use opening::Gate;
 use serde::{Deserialize, Serialize};
+use sled_engine::SledEngine;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -149,7 +150,23 @@ impl Index {
     /// Bytes on disk.
     #[must_use]
     pub fn bytes(&self) -> u64 {
-        self.shared.engine().bytes()
+        if self.is_open() {
+            self.shared.engine().bytes()
+        } else {
+            SledEngine::bytes_at(&self.shared.options.dir)
+        }
+    }
+
+    /// Bytes that its budget still allows.
+    pub(crate) fn to_come(&self) -> u64 {
+        match self.shared.options.kind {
+            IndexKind::Memory => 0,
+            IndexKind::Sled => self
+                .shared
+                .options
+                .budget_bytes
+                .saturating_sub(self.bytes()),
+        }
     }
 
     pub(crate) fn close(&self) {

@@ -168,6 +168,7 @@ pub(crate) use segment::Segment;
 
 use crate::disk::{Disk, DiskFile};
 use crate::error::StoreError;
+use crate::reserve::Reserve;
 use crate::usage::{Counters, LogState};
 use format::SEGMENT_HEADER;
 use queue::Queue;
@@ -218,8 +219,8 @@ pub(crate) struct LogOptions {
     pub(crate) group_bytes: usize,
     /// Recycles its oldest segment by itself, whatever is in it.
     pub(crate) self_maintained: bool,
-    /// Space in reserve, given up when the disk is full.
-    pub(crate) ballast: Option<PathBuf>,
+    /// Space in reserve for segments, used when the disk is full.
+    pub(crate) reserve: Option<Arc<Reserve>>,
     /// Pause between tries while nothing can be written; `None` for the usual second.
     pub(crate) retry: Option<Duration>,
 }

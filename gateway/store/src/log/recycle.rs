@@ -6,6 +6,7 @@ use super::segment::Segment;
 use super::{LogInner, Prepared};
 use crate::disk::DiskFile;
 use crate::failpoint;
+use crate::reserve::is_full;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -32,11 +33,8 @@ impl LogInner {
     fn prepare_in(&self, temporary: &Path, path: &Path, ordinal: u64) -> io::Result<Prepared> {
         let file_len = self.options.segment_bytes;
         let file = match self.disk.create(temporary, file_len) {
-            Err(error) if error.kind() == io::ErrorKind::StorageFull => {
-                // The reserve is for this: alerts go before everything else on the disk.
-                let ballast = self.options.ballast.as_ref().ok_or(error)?;
-                self.disk.remove(ballast)?;
-                tracing::error!("the disk is full: the log takes the space in reserve");
+            // The reserve is for this: the log goes before everything else on the disk.
+            Err(error) if is_full(&error) && self.give_reserve(file_len) => {
                 self.disk.create(temporary, file_len)?
             }
             created => created?,
@@ -55,6 +53,11 @@ impl LogInner {
             file,
             file_len,
         })
+    }
+
+    fn give_reserve(&self, bytes: u64) -> bool {
+        let reserve = self.options.reserve.as_ref();
+        reserve.is_some_and(|reserve| reserve.give_to_log(bytes))
     }
 
     fn put_prepared_header(&self, file: &dyn DiskFile, ordinal: u64) -> io::Result<()> {
@@ -82,6 +85,12 @@ impl LogInner {
     pub(crate) fn segment_count(&self) -> u64 {
         let spare = u64::from(!self.wants_spare());
         crate::read(&self.segments).len() as u64 + spare
+    }
+
+    /// Bytes that its budget and `more` segments still allow.
+    pub(crate) fn to_come(&self, more: u64) -> u64 {
+        let segments = self.options.budget_segments + more;
+        segments.saturating_sub(self.segment_count()) * self.options.segment_bytes
     }
 
     /// Prepares the next segment from free space.
