@@ -272,6 +272,7 @@ impl Follower {
             })?;
             self.unsynced += step.bytes;
             shared.through.send_replace(Seq(reached));
+            shared.gate.nudge();
         }
         let due = self.checkpoint.elapsed() >= shared.options.checkpoint;
         if self.unsynced >= CHECKPOINT_BYTES || (self.unsynced > 0 && due) {

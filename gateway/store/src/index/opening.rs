@@ -10,6 +10,9 @@ use tokio::sync::watch;
 /// How long a question waits for an index that is being opened.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// How long a question waits for the newest records; an index that is rebuilt takes longer.
+const CATCH_UP: Duration = Duration::from_millis(500);
+
 /// Between those who ask and the thread that opens.
 #[derive(Debug)]
 pub(super) struct Gate {
@@ -111,6 +114,27 @@ impl Shared {
 }
 
 impl Index {
+    /// Waits until the index reflects what is durable now, at most [`CATCH_UP`], so that nobody misses
+    /// what he has just done.
+    pub(super) fn catch_up(&self) {
+        let shared = &self.shared;
+        shared.ready();
+        let durable = shared.log.through();
+        let reached = || shared.through.borrow().0 >= durable;
+        if reached() || !shared.gate.is_open() {
+            return;
+        }
+        let waiter = shared.gate.waiter();
+        let wanted = crate::lock(&shared.gate.wanted);
+        drop(crate::wait_until(
+            &shared.gate.changed,
+            wanted,
+            CATCH_UP,
+            |_| reached() || shared.closing.load(Ordering::Acquire),
+        ));
+        drop(waiter);
+    }
+
     /// Whether the engine is there.
     pub(crate) fn is_open(&self) -> bool {
         self.shared.gate.is_open()

@@ -65,12 +65,14 @@ impl Index {
     /// Newest first: events (without ticks and settings), alerts, findings, notices.
     #[must_use]
     pub fn recent_events(&self, limit: usize) -> Vec<(Seq, Record)> {
+        self.catch_up();
         self.records(self.positions(b"t", b"u", true, limit))
     }
 
     /// The same kinds with wall time from `start_us` up to `end_us` (excluded), oldest first.
     #[must_use]
     pub fn events_between(&self, start_us: i64, end_us: i64, limit: usize) -> Vec<(Seq, Record)> {
+        self.catch_up();
         let (from, to) = (keys::timed(start_us, 0), keys::timed(end_us, 0));
         self.records(self.positions(&from, &to, false, limit))
     }
@@ -78,6 +80,7 @@ impl Index {
     /// Alerts, newest first by when they were first raised.
     #[must_use]
     pub fn alerts(&self, filter: AlertFilter) -> Vec<AlertRow> {
+        self.catch_up();
         let limit = if filter.limit == 0 {
             DEFAULT_ALERTS
         } else {
@@ -96,7 +99,7 @@ impl Index {
                     .is_none_or(|since| row.alert.stamp.utc_us >= since)
         };
         ids.into_iter()
-            .filter_map(|id| self.alert(id))
+            .filter_map(|id| self.row(id))
             .filter(wanted)
             .take(limit)
             .collect()
@@ -137,6 +140,11 @@ impl Index {
     /// One alert.
     #[must_use]
     pub fn alert(&self, id: AlertId) -> Option<AlertRow> {
+        self.catch_up();
+        self.row(id)
+    }
+
+    fn row(&self, id: AlertId) -> Option<AlertRow> {
         let engine = self.shared.ready();
         let stored = self
             .shared
@@ -159,6 +167,7 @@ impl Index {
     /// findings about them), an alert's UUID, or a log position as text.
     #[must_use]
     pub fn by_event_id(&self, id: &str) -> Vec<Seq> {
+        self.catch_up();
         let mut found = BTreeSet::new();
         if id.len() <= keys::MAX_ID {
             let prefix = keys::text_prefix(b'i', id);
@@ -180,6 +189,7 @@ impl Index {
     /// one, the others may be anywhere in a line. Without a word: the newest receipts.
     #[must_use]
     pub fn receipts(&self, q: &str, limit: usize) -> Vec<(Seq, Event)> {
+        self.catch_up();
         let words: Vec<String> = keys::words(q).collect();
         let found = match words.iter().max_by_key(|word| word.len()) {
             None => self.positions(b"q", b"r", true, limit),
