@@ -49,6 +49,8 @@ fn child() {
         .append(true)
         .open(dir.join("notes"))
         .unwrap();
+    // Segments are not recycled before the index can forget them.
+    until("indexed", || store.index().through() == store.last_seq());
     for round in 0..ROUNDS {
         let log = store.log_id();
         let lane = Lane::ALL[(round % 3) as usize];

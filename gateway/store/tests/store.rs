@@ -433,7 +433,9 @@ fn what_does_not_fit_into_memory_is_refused_until_there_is_room() {
     );
     store.close();
     let (store, _) = open(dir.path());
-    assert_eq!(store.last_seq(), Seq(accepted), "closing writes what waits");
+    // Far over its budget, the log may have begun to recycle, which notes something behind.
+    let last = store.last_seq();
+    assert!(last >= Seq(accepted), "closing writes what waits: {last}");
 }
 
 #[tokio::test]
