@@ -49,7 +49,7 @@ pub struct Usage {
     pub suspect_segments: u64,
     /// Segments used again.
     pub recycled_segments: u64,
-    /// Segments that had to be made while a group waited.
+    /// Segments that were not ready when a group needed them; the first of a new log not counted.
     pub unprepared_segments: u64,
     /// Segments recycled although the detectors' oldest snapshot lies before their end.
     pub recycled_past_snapshot: u64,

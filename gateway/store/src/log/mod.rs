@@ -98,7 +98,8 @@
 //!
 //! The keeper thread has the next segment ready before it is needed:
 //!
-//! 1. Create `N.tmp`, reserve its length, write a header with first position 0.
+//! 1. Create `N.tmp`, reserve its length, write a header with first position 0. On a full disk the
+//!    store's own reserve gives way by this length first.
 //! 2. **`fdatasync` of the file.**
 //! 3. Rename to `N.seg`. 4. **`fsync` of the folder.**
 //!
@@ -248,6 +249,8 @@ pub(crate) struct LogInner {
     pause: Condvar,
     pub(crate) segments: RwLock<Vec<Arc<Segment>>>,
     spare: Mutex<Option<Prepared>>,
+    /// Held while a segment is prepared, so that the writer and the keeper do not both.
+    preparing: Mutex<()>,
     next_ordinal: AtomicU64,
     durable: watch::Sender<Seq>,
     /// The same position for threads that are no tasks.
@@ -295,6 +298,7 @@ impl Log {
             pause: Condvar::new(),
             segments: RwLock::new(recovered.segments),
             spare: Mutex::new(recovered.spare),
+            preparing: Mutex::new(()),
             next_ordinal: AtomicU64::new(recovered.next_ordinal),
             durable: watch::Sender::new(Seq(recovered.last_seq)),
             through: Mutex::new(recovered.last_seq),

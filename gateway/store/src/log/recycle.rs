@@ -95,6 +95,10 @@ impl LogInner {
 
     /// Prepares the next segment from free space.
     pub(crate) fn prepare_spare(&self) -> io::Result<()> {
+        let _preparing = crate::lock(&self.preparing);
+        if !self.wants_spare() {
+            return Ok(());
+        }
         let prepared = self.prepare()?;
         self.keep_spare(prepared)
     }
@@ -129,6 +133,7 @@ impl LogInner {
         if !alone || segment.file_len != self.options.segment_bytes || !self.wants_spare() {
             return self.disk.remove(&away);
         }
+        let _preparing = crate::lock(&self.preparing);
         let ordinal = self.next_ordinal.fetch_add(1, Ordering::Relaxed);
         let path = segment_path(&self.options.dir, ordinal);
         self.put_prepared_header(segment.file.as_ref(), ordinal)?;

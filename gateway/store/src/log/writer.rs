@@ -207,15 +207,17 @@ impl LogInner {
         let newest = before
             .map_or(0, |current| current.segment.ordinal)
             .max(self.newest_ordinal());
-        let spare = crate::lock(&self.spare).take();
-        let prepared = match spare {
-            Some(spare) if spare.ordinal > newest => spare,
-            other => {
-                if let Some(old) = other {
-                    self.disk.remove(&old.path)?;
+        let prepared = match self.usable_spare(newest)? {
+            Some(spare) => spare,
+            None => {
+                // The first one of a log nobody could have prepared before.
+                self.counters.unprepared_segments.add(u64::from(newest > 0));
+                // The keeper may be about to: then that one is the next, and no other is made.
+                let _preparing = crate::lock(&self.preparing);
+                match self.usable_spare(newest)? {
+                    Some(spare) => spare,
+                    None => self.prepare()?,
                 }
-                self.counters.unprepared_segments.add(1);
-                self.prepare()?
             }
         };
         self.wake_keeper();
@@ -239,6 +241,17 @@ impl LogInner {
             generation: 0,
             header: Some(header),
         })
+    }
+
+    /// Takes what was prepared; one with a number that was passed over is removed.
+    fn usable_spare(&self, newest: u64) -> io::Result<Option<Prepared>> {
+        match crate::lock(&self.spare).take() {
+            Some(old) if old.ordinal <= newest => {
+                self.disk.remove(&old.path)?;
+                Ok(None)
+            }
+            spare => Ok(spare),
+        }
     }
 
     fn publish(&self, seq: Seq) {
