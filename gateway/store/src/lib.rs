@@ -46,6 +46,8 @@ mod usage;
 #[cfg(test)]
 mod damage_tests;
 #[cfg(test)]
+mod full_disk_tests;
+#[cfg(test)]
 mod model_tests;
 #[cfg(test)]
 mod sim_disk;
