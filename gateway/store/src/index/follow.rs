@@ -13,7 +13,7 @@ use crate::options::IndexKind;
 use crate::usage::Counters;
 use std::fs;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, RwLock};
 use std::time::{Duration, Instant};
 use tillwatch_protocol::{Record, Seq};
@@ -50,6 +50,7 @@ impl Index {
             writing: Mutex::new(()),
             broken: AtomicBool::new(false),
             through: watch::Sender::new(Seq(0)),
+            forgotten: AtomicU64::new(0),
             gate: Gate::default(),
             closing: AtomicBool::new(false),
         });
@@ -68,13 +69,20 @@ impl Index {
         })
     }
 
-    /// Takes records out that are about to leave the log. An index that has not reached them yet
-    /// never will.
+    /// Takes records out that are about to leave the log. Those that the index has not reached yet it
+    /// never takes in.
     pub(crate) fn forget(&self, first: u64, last: u64) {
         let shared = &self.shared;
-        if self.through().0 < last {
+        let reached = {
+            // A batch under way may hold some of them.
+            let _writing = crate::lock(&shared.writing);
+            shared.forgotten.fetch_max(last, Ordering::AcqRel);
+            self.through().0
+        };
+        if reached < first {
             return;
         }
+        let last = last.min(reached);
         let engine = shared.engine();
         let mut scan = RawScan::new(&shared.log, Seq(first));
         loop {
@@ -245,6 +253,7 @@ impl Follower {
             let mut scan = RawScan::new(&shared.log, from);
             let mut reached = from.0 - 1;
             let mut records = 0;
+            let forgotten = shared.forgotten.load(Ordering::Acquire);
             while records < BATCH_RECORDS && step.bytes < BATCH_BYTES {
                 match scan.step() {
                     None => {
@@ -253,6 +262,9 @@ impl Follower {
                     }
                     Some(Ok(raw)) => {
                         (reached, records) = (raw.seq, records + 1);
+                        if raw.seq <= forgotten {
+                            continue;
+                        }
                         let seq = Seq(raw.seq);
                         match Record::decode(seq, raw.kind, raw.version, raw.body) {
                             Ok(record) => step.add(seq, &record)?,
@@ -265,13 +277,13 @@ impl Follower {
             }
             step.set_position(shared.log.options.log_id, Seq(reached));
             engine.apply(&step.batch)?;
+            shared.through.send_replace(Seq(reached));
             drop(writing);
             failpoint::hit("index.applied").map_err(|e| IndexError {
                 call: "apply",
                 why: e.to_string(),
             })?;
             self.unsynced += step.bytes;
-            shared.through.send_replace(Seq(reached));
             shared.gate.nudge();
         }
         let due = self.checkpoint.elapsed() >= shared.options.checkpoint;

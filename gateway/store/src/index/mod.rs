@@ -32,7 +32,7 @@ use serde::{Deserialize, Serialize};
 use sled_engine::SledEngine;
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, RwLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -110,6 +110,8 @@ struct Shared {
     /// The engine failed: the follower rebuilds.
     broken: AtomicBool,
     through: watch::Sender<Seq>,
+    /// Records up to here leave the log and are not taken in any more.
+    forgotten: AtomicU64,
     gate: Gate,
     closing: AtomicBool,
 }

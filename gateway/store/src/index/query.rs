@@ -40,8 +40,13 @@ impl Index {
         if limit == 0 {
             return found;
         }
+        // What a power cut brought back points to records that are gone.
+        let first = self.shared.log.first_seq();
         self.collect(from, to, backwards, |key| {
-            found.push(Seq(keys::tail_seq(key)));
+            let seq = Seq(keys::tail_seq(key));
+            if seq >= first {
+                found.push(seq);
+            }
             found.len() < limit
         });
         found
