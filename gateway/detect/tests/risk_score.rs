@@ -146,7 +146,7 @@ fn the_same_person_again_within_five_minutes_adds_to_it() {
 }
 
 #[test]
-fn while_nobody_has_set_our_clock_the_day_is_the_tills_or_nobodys() {
+fn while_nobody_has_set_our_clock_the_day_is_the_tills_or_goes_on() {
     let mut stage = Stage::fresh();
     stage.clock = tillwatch_protocol::Clock::Unsynced;
     stage.wall_offset_s = -40_000_000.0;
@@ -157,14 +157,21 @@ fn while_nobody_has_set_our_clock_the_day_is_the_tills_or_nobodys() {
         let alerts = stage.alerts();
         alerts.last().unwrap().subject.staff_alerts_today
     };
-    assert_eq!(today(0.0, void()), None);
-    assert_eq!(today(1_000.0, void().said_at(1_000.0)), Some(1));
-    assert_eq!(today(2_000.0, void()), None);
-    assert_eq!(today(3_000.0, void().said_at(3_000.0)), Some(2));
+    assert_eq!(today(0.0, void()), Some(1));
+    assert_eq!(today(1_000.0, void().said_at(1_000.0)), Some(2));
+    assert_eq!(today(2_000.0, void()), Some(3));
+    assert_eq!(today(3_000.0, void().said_at(3_000.0)), Some(4));
+    let day_s = 86_400.0;
+    assert_eq!(
+        today(day_s, void().said_at(day_s)),
+        Some(1),
+        "the till says so"
+    );
+    assert_eq!(today(day_s + 60.0, void()), Some(2));
     // NTP answers: the day stays what the till said it was.
     stage.clock = tillwatch_protocol::Clock::Synced;
     stage.wall_offset_s = 0.0;
-    stage.at(4_000.0);
+    stage.at(day_s + 120.0);
     stage.tells(void());
     let alerts = stage.alerts();
     assert_eq!(alerts.last().unwrap().subject.staff_alerts_today, Some(3));

@@ -197,14 +197,14 @@ fn score(pos: &PosEvent, stamp: &Stamp, context: &Context<'_>) -> Scored {
 
 impl State {
     /// Counts an alert-worthy event of a person; gives the count within the window and that of the
-    /// day, which is not told while nobody knows what day it is.
+    /// day. While nobody knows what day it is, the day goes on.
     fn count(
         &mut self,
         staff: &str,
         pos: &PosEvent,
         stamp: &Stamp,
         context: &Context<'_>,
-    ) -> (u32, Option<u32>) {
+    ) -> (u32, u32) {
         self.counter += 1;
         if !self.people.contains_key(staff) && self.people.len() >= STAFF {
             let longest_ago = self
@@ -228,17 +228,16 @@ impl State {
         }
         person.arrivals_ns.push_back(now);
         let in_window = u32::try_from(person.arrivals_ns.len()).unwrap_or(u32::MAX);
-        let Some(at_us) = counted_time_us(pos, stamp) else {
-            return (in_window, None);
-        };
-        let today = local_time(at_us, context.zone).date();
-        let today = (today.year(), today.month(), today.day());
-        if person.day != Some(today) {
+        if let Some(at_us) = counted_time_us(pos, stamp) {
+            let today = local_time(at_us, context.zone).date();
+            let today = (today.year(), today.month(), today.day());
+            if person.day.is_some_and(|day| day != today) {
+                person.alerts_today = 0;
+            }
             person.day = Some(today);
-            person.alerts_today = 0;
         }
         person.alerts_today = person.alerts_today.saturating_add(1);
-        (in_window, Some(person.alerts_today))
+        (in_window, person.alerts_today)
     }
 }
 
@@ -263,7 +262,7 @@ impl Detector for PosScore {
                 nth = in_window;
                 subject
                     .get_or_insert_with(|| subject_of_pos(pos))
-                    .staff_alerts_today = today;
+                    .staff_alerts_today = Some(today);
             }
             let least = usize::try_from(settings.repeat_staff_count)
                 .unwrap_or(EVENTS_PER_PERSON)
