@@ -54,6 +54,16 @@ pub(crate) fn until(what: &str, mut condition: impl FnMut() -> bool) {
     }
 }
 
+/// A record that shares no sector with another: where all are alike, what a cut left of one write
+/// can be made whole by what it left of the next.
+fn unlike(n: u64, size: usize) -> Record {
+    let Record::Notice(mut said) = notice(n, 0) else {
+        return notice(n, size);
+    };
+    said.text = format!("{n} ").repeat(size / 8 + 1);
+    Record::Notice(said)
+}
+
 #[derive(Debug, Clone)]
 enum Action {
     /// So many records of this size as one atomic group.
@@ -194,7 +204,7 @@ fn run(actions: &[Action], budget: u64) {
         match action {
             Action::Append { records, size, now } => {
                 let records: Vec<_> = (0..*records)
-                    .map(|i| notice(n * 10 + i as u64, *size))
+                    .map(|i| unlike(n * 1_000 + 900 + i as u64, *size))
                     .collect();
                 let urgency = if *now { Urgency::Now } else { Urgency::Normal };
                 let range = store.append(&records, urgency).unwrap();
@@ -279,7 +289,8 @@ fn run(actions: &[Action], budget: u64) {
                 let mut group = store.inner_log().begin().unwrap();
                 disk.stall(true);
                 for n in 0..*groups {
-                    for record in [notice(n * 10, *size), notice(n * 10 + 1, *size)] {
+                    let number = model.count * 1_000 + n * 10;
+                    for record in [unlike(number, *size), unlike(number + 1, *size)] {
                         let seq = group.next_seq();
                         group.add(&record).unwrap();
                         model.records.insert(seq, record);
