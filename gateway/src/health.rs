@@ -111,13 +111,15 @@ impl Health {
             .clone()
     }
 
-    /// Ready: the log accepts, and every part is up or known to be absent.
+    /// Ready: the log accepts, and every part is up or known to be absent. Head office may be away:
+    /// a shop works without it, and what it is owed is kept.
     #[must_use]
     pub fn ready(&self) -> bool {
         self.accepting.load(Ordering::Acquire)
             && self
                 .parts()
-                .values()
-                .all(|part| matches!(part.state, PartState::Up | PartState::Absent))
+                .iter()
+                .filter(|(name, _)| **name != part::UPLINK)
+                .all(|(_, part)| matches!(part.state, PartState::Up | PartState::Absent))
     }
 }

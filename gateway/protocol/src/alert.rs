@@ -54,7 +54,7 @@ impl Alert {
     pub fn text_block(&self, minor_digits: u8) -> String {
         let mut text = String::new();
         let mut row = |label: &str, value: &str| {
-            let _ = writeln!(text, "{label:<14} {value}");
+            let _ = writeln!(text, "{label:<14} {}", printable(value));
         };
         let subject = &self.subject;
         let state = match &self.state {
@@ -93,10 +93,21 @@ impl Alert {
             .map_or_else(|| self.stamp.to_rfc3339(), rfc3339);
         row("Timestamp:", &at);
         for contribution in &self.contributions {
-            let _ = writeln!(text, "  +{} {}", contribution.points, contribution.text);
+            let said = printable(&contribution.text);
+            let _ = writeln!(text, "  +{} {said}", contribution.points);
         }
         text
     }
+}
+
+/// What a till wrote must not draw lines of its own, nor speak to a terminal: control characters
+/// show as `·`.
+fn printable(text: &str) -> Cow<'_, str> {
+    if !text.contains(char::is_control) {
+        return Cow::Borrowed(text);
+    }
+    let shown = |c: char| if c.is_control() { '·' } else { c };
+    Cow::Owned(text.chars().map(shown).collect())
 }
 
 fn ordinal(n: u32) -> String {

@@ -67,6 +67,7 @@ fn build() -> Handle {
         tracing::error!("another recorder of metrics is installed: /metrics stays empty");
     }
     describe();
+    begin();
     handle
 }
 
@@ -83,6 +84,23 @@ pub async fn upkeep(shutdown: CancellationToken) {
                 }
             }
         }
+    }
+}
+
+/// Shown at zero before anything happens, so that whoever watches a fleet can tell "never" from
+/// "not there".
+fn begin() {
+    for name in [
+        "pos_events_total",
+        "alerts_triggered_total",
+        "mqtt_publish_errors_total",
+        "frames_captured_total",
+        "frames_dropped_total",
+    ] {
+        metrics::counter!(name).increment(0);
+    }
+    for name in ["correlation_latency_ms", "risk_score_histogram"] {
+        drop(metrics::histogram!(name));
     }
 }
 

@@ -159,7 +159,9 @@ fn unavailable(why: &str) -> Problem {
     )
 }
 
-/// Tills that name no type are believed; a wrong type is not.
+/// Tills that name no type are believed, and so is the form type that curl and many a till's HTTP
+/// library put on whatever they send; other wrong types are not. Pages of other origins, which can
+/// send forms too, are refused before.
 fn is_json(headers: &HeaderMap) -> bool {
     let Some(value) = headers.get(header::CONTENT_TYPE) else {
         return true;
@@ -172,6 +174,8 @@ fn is_json(headers: &HeaderMap) -> bool {
         .unwrap_or("")
         .trim()
         .to_ascii_lowercase();
-    essence == "application/json"
-        || (essence.starts_with("application/") && essence.ends_with("+json"))
+    matches!(
+        essence.as_str(),
+        "application/json" | "application/x-www-form-urlencoded"
+    ) || (essence.starts_with("application/") && essence.ends_with("+json"))
 }

@@ -136,6 +136,14 @@ async fn bodies_are_bounded_and_typed() {
     let form = request("POST", "/api/pos-events").header(header::CONTENT_TYPE, "text/plain");
     let form = form.body(Body::from(pos_body("a").to_string())).unwrap();
     assert_eq!(send(gateway.page(), form).await.problem(415), "media-type");
+    let curl = request("POST", "/api/pos-events")
+        .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
+    let curl = curl.body(Body::from(pos_body("c").to_string())).unwrap();
+    assert_eq!(
+        send(gateway.page(), curl).await.status,
+        StatusCode::OK,
+        "what curl -d says unless it is told otherwise"
+    );
     let untyped = request("POST", "/api/pos-events")
         .body(Body::from(pos_body("a").to_string()))
         .unwrap();
