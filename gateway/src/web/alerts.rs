@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 use tillwatch_detect::review_queue;
 use tillwatch_protocol::{AlertId, EventBody, Review, Verdict};
-use tillwatch_store::{AlertFilter, AlertRow};
+use tillwatch_store::{AlertFilter, AlertRow, Index};
 use utoipa::{IntoParams, ToSchema};
 
 /// Alerts without `limit`.
@@ -53,6 +53,7 @@ pub struct ReviewBody {
 #[utoipa::path(get, path = "/api/alerts", tag = "alerts", params(ListQuery), responses(
     (status = 200, description = "the newest first", body = [AlertView]),
     (status = 400, description = "a parameter cannot be used", body = Problem, content_type = "application/problem+json"),
+    (status = 503, description = "the index is being rebuilt; ask again", body = Problem, content_type = "application/problem+json"),
 ))]
 pub async fn list(
     State(app): State<App>,
@@ -64,16 +65,15 @@ pub async fn list(
         since_us: None,
         limit,
     };
-    let (store, context) = (app.shared.store.clone(), app.view_context());
-    let read = move || {
-        store
-            .index()
+    let context = app.view_context();
+    let read = move |index: &Index| {
+        index
             .alerts(filter)
             .iter()
             .map(|row| view::alert(row, context))
             .collect()
     };
-    Ok(Json(app.reads.run(read).await?))
+    Ok(Json(app.ask_index(read).await?))
 }
 
 /// What a person is asked to look at: open alerts without a verdict, ranked, so many a day
@@ -82,6 +82,7 @@ pub async fn list(
 #[utoipa::path(get, path = "/api/alerts/pending", tag = "alerts", responses(
     (status = 200, description = "the most important of the newest day first", body = [AlertView],
         headers(("Tillwatch-Left-Out" = u64, description = "pending alerts beyond the cap"))),
+    (status = 503, description = "the index is being rebuilt; ask again", body = Problem, content_type = "application/problem+json"),
 ))]
 pub async fn pending(State(app): State<App>) -> Result<(HeaderMap, Json<Vec<AlertView>>), Problem> {
     let config = app.shared.config.borrow().clone();
@@ -89,14 +90,14 @@ pub async fn pending(State(app): State<App>) -> Result<(HeaderMap, Json<Vec<Aler
         .zone()
         .map_err(|why| Problem::internal(why.to_string()))?;
     let per_day = usize::try_from(config.detection.review_queue_per_day).unwrap_or(usize::MAX);
-    let (store, context) = (app.shared.store.clone(), app.view_context());
-    let read = move || {
+    let context = app.view_context();
+    let read = move |index: &Index| {
         let filter = AlertFilter {
             pending_only: true,
             since_us: None,
             limit: RANKED,
         };
-        let rows = store.index().alerts(filter);
+        let rows = index.alerts(filter);
         let days = review_queue(rows.iter().map(|row| &row.alert), &zone, per_day);
         let left_out: usize = days.iter().map(|day| day.left_out).sum();
         let by_id: BTreeMap<AlertId, &AlertRow> =
@@ -108,7 +109,7 @@ pub async fn pending(State(app): State<App>) -> Result<(HeaderMap, Json<Vec<Aler
             .collect();
         (left_out, views)
     };
-    let (left_out, views) = app.reads.run(read).await?;
+    let (left_out, views) = app.ask_index(read).await?;
     let mut headers = HeaderMap::new();
     headers.insert(
         HeaderName::from_static("tillwatch-left-out"),
@@ -122,6 +123,7 @@ pub async fn pending(State(app): State<App>) -> Result<(HeaderMap, Json<Vec<Aler
     (status = 200, description = "as it stands", body = AlertView),
     (status = 400, description = "no UUID", body = Problem, content_type = "application/problem+json"),
     (status = 404, description = "no such alert", body = Problem, content_type = "application/problem+json"),
+    (status = 503, description = "the index is being rebuilt; ask again", body = Problem, content_type = "application/problem+json"),
 ))]
 pub async fn one(
     State(app): State<App>,
@@ -140,7 +142,7 @@ pub async fn one(
     (status = 404, description = "no such alert", body = Problem, content_type = "application/problem+json"),
     (status = 415, description = "not application/json", body = Problem, content_type = "application/problem+json"),
     (status = 422, description = "no verdict, or the note is too long", body = Problem, content_type = "application/problem+json"),
-    (status = 503, description = "not on disk; try again", body = Problem, content_type = "application/problem+json"),
+    (status = 503, description = "not on disk, or the index is being rebuilt; try again", body = Problem, content_type = "application/problem+json"),
 ))]
 pub async fn review(
     State(app): State<App>,
@@ -199,8 +201,7 @@ fn alert_id(text: &str) -> Result<AlertId, Problem> {
 }
 
 async fn find(app: &App, id: AlertId) -> Result<AlertRow, Problem> {
-    let store = app.shared.store.clone();
-    let row = app.reads.run(move || store.index().alert(id)).await?;
+    let row = app.ask_index(move |index| index.alert(id)).await?;
     row.ok_or_else(|| Problem::not_found(format!("there is no alert {id}")))
 }
 

@@ -77,24 +77,23 @@ pub(super) fn limit(asked: Option<usize>, default: usize, most: usize) -> Result
 #[utoipa::path(get, path = "/api/events/recent", tag = "events", params(RecentQuery), responses(
     (status = 200, description = "the newest first", body = [Item]),
     (status = 400, description = "a parameter cannot be used", body = Problem, content_type = "application/problem+json"),
+    (status = 503, description = "the index is being rebuilt; ask again", body = Problem, content_type = "application/problem+json"),
 ))]
 pub async fn recent(
     State(app): State<App>,
     Query(query): Query<RecentQuery>,
 ) -> Result<Json<Vec<Item>>, Problem> {
     let limit = limit(query.limit, DEFAULT, MOST)?;
-    let (store, context) = (app.shared.store.clone(), app.view_context());
-    let read = move || {
-        let index = store.index();
-        items(index, &index.recent_events(limit), context)
-    };
-    Ok(Json(app.reads.run(read).await?))
+    let context = app.view_context();
+    let read = move |index: &Index| items(index, &index.recent_events(limit), context);
+    Ok(Json(app.ask_index(read).await?))
 }
 
 /// The same as `/api/events/recent`.
 #[utoipa::path(get, path = "/api/events", tag = "events", params(RecentQuery), responses(
     (status = 200, description = "the newest first", body = [Item]),
     (status = 400, description = "a parameter cannot be used", body = Problem, content_type = "application/problem+json"),
+    (status = 503, description = "the index is being rebuilt; ask again", body = Problem, content_type = "application/problem+json"),
 ))]
 pub async fn events(
     state: State<App>,
@@ -108,6 +107,7 @@ pub async fn events(
     (status = 200, description = "oldest first; a `Link` header with `rel=\"next\"` when there is more", body = [Item],
         headers(("Link" = String, description = "the next page, RFC 8288"))),
     (status = 400, description = "a parameter cannot be used", body = Problem, content_type = "application/problem+json"),
+    (status = 503, description = "the index is being rebuilt; ask again", body = Problem, content_type = "application/problem+json"),
 ))]
 pub async fn range(
     State(app): State<App>,
@@ -141,9 +141,8 @@ pub async fn range(
         })?),
         None => None,
     };
-    let (store, context) = (app.shared.store.clone(), app.view_context());
-    let read = move || {
-        let index = store.index();
+    let context = app.view_context();
+    let read = move |index: &Index| {
         let (rows, next) = page(
             |from, most| index.events_between(from, end_us, most),
             start_us,
@@ -152,7 +151,7 @@ pub async fn range(
         );
         (items(index, &rows, context), next)
     };
-    let (items, next) = app.reads.run(read).await?;
+    let (items, next) = app.ask_index(read).await?;
     let mut headers = HeaderMap::new();
     if let Some(next) = next {
         let quoted = |text: &str| {
@@ -177,6 +176,7 @@ pub async fn range(
 #[utoipa::path(get, path = "/api/receipts", tag = "events", params(ReceiptQuery), responses(
     (status = 200, description = "the newest first", body = [Item]),
     (status = 400, description = "a parameter cannot be used", body = Problem, content_type = "application/problem+json"),
+    (status = 503, description = "the index is being rebuilt; ask again", body = Problem, content_type = "application/problem+json"),
 ))]
 pub async fn receipts(
     State(app): State<App>,
@@ -190,9 +190,8 @@ pub async fn receipts(
             format!("`q` needs 1 to {QUERY_BYTES} bytes of words that the receipt has"),
         ));
     }
-    let (store, context) = (app.shared.store.clone(), app.view_context());
-    let read = move || {
-        let index = store.index();
+    let context = app.view_context();
+    let read = move |index: &Index| {
         let found = index.receipts(&words, limit);
         let rows: Vec<_> = found
             .into_iter()
@@ -200,7 +199,7 @@ pub async fn receipts(
             .collect();
         items(index, &rows, context)
     };
-    Ok(Json(app.reads.run(read).await?))
+    Ok(Json(app.ask_index(read).await?))
 }
 
 /// Rows with the scores of the alerts and findings that rest on them.

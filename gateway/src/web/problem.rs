@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 /// Media type of a problem document.
 pub const CONTENT_TYPE: &str = "application/problem+json";
 /// Seconds after which a refused request is worth repeating.
-const RETRY_AFTER_S: &str = "5";
+const RETRY_AFTER_S: u16 = 5;
 
 /// What went wrong with a request, and what to do about it (RFC 9457).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -28,6 +28,10 @@ pub struct Problem {
     /// Members of their own of some kinds.
     #[serde(flatten)]
     pub more: Map<String, Value>,
+    /// Seconds after which the same request is worth repeating, where that is not the usual; told
+    /// in a header.
+    #[serde(skip)]
+    pub retry_after_s: Option<u16>,
 }
 
 impl Problem {
@@ -40,6 +44,7 @@ impl Problem {
             status: status.as_u16(),
             detail: detail.into(),
             more: Map::new(),
+            retry_after_s: None,
         }
     }
 
@@ -154,11 +159,12 @@ impl Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status = self.status();
+        let retry_after_s = self.retry_after_s.unwrap_or(RETRY_AFTER_S);
         let mut response = (status, Json(self)).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(CONTENT_TYPE));
         if status == StatusCode::SERVICE_UNAVAILABLE {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_S));
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(retry_after_s));
         }
         if status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));

@@ -1,15 +1,23 @@
 //! Reads of index and log block; they run on their own threads, a few at a time.
 
+use super::App;
 use super::problem::Problem;
 use std::sync::Arc;
 use std::time::Duration;
-use tillwatch_store::{ErrorKind, StoreError};
+use tillwatch_protocol::Seq;
+use tillwatch_store::{ErrorKind, Index, StoreError};
 use tokio::sync::Semaphore;
 
 /// Reads at once; more wait.
 const READS: usize = 4;
 /// How long a read waits for its turn before it is refused.
 const WAIT: Duration = Duration::from_secs(5);
+
+/// How long a question waits for an index that is behind what was known when the store was opened.
+/// Longer than a usual start takes; who has waited so long is told instead.
+const INDEX_PATIENCE: Duration = Duration::from_secs(3);
+/// Seconds after which to ask again while the index is rebuilt: it says how far it is.
+const INDEX_RETRY_S: u16 = 1;
 
 /// Runs reads, a few at a time.
 #[derive(Debug, Clone)]
@@ -47,6 +55,44 @@ impl Reads {
             tracing::error!(%why, "a read of the store failed");
             Problem::internal("reading the store failed; the log says why")
         })
+    }
+}
+
+impl App {
+    /// Asks the index. Incomplete answers are none: alerts that exist would be missing.
+    ///
+    /// # Errors
+    /// A problem while the index is being rebuilt, and those of [`Reads::run`].
+    pub(super) async fn ask_index<T, F>(&self, question: F) -> Result<T, Problem>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Index) -> T + Send + 'static,
+    {
+        let store = self.shared.store.clone();
+        // Waits here, and not on one of the few threads.
+        let _ = tokio::time::timeout(INDEX_PATIENCE, store.index().rebuilt()).await;
+        self.complete()?;
+        let answer = self.reads.run(move || question(store.index())).await?;
+        // It may have failed under the question.
+        self.complete()?;
+        Ok(answer)
+    }
+
+    fn complete(&self) -> Result<(), Problem> {
+        let store = &self.shared.store;
+        let Some((through, goal)) = store.index().rebuilding() else {
+            return Ok(());
+        };
+        let before = store.first_seq().0.saturating_sub(1);
+        let records = |seq: Seq| seq.0.saturating_sub(before);
+        let detail = format!(
+            "the index is being rebuilt: {} of {} records; ask again in a moment",
+            records(through),
+            records(goal)
+        );
+        let mut problem = Problem::unavailable("index", detail);
+        problem.retry_after_s = Some(INDEX_RETRY_S);
+        Err(problem)
     }
 }
 

@@ -45,8 +45,12 @@ pub struct Gateway {
 
 impl Gateway {
     pub fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let (store, _) = Store::open(folder.path(), StoreOptions::small()).unwrap();
+        Self::over(tempfile::tempdir().unwrap(), StoreOptions::small())
+    }
+
+    /// A gateway over what a folder holds.
+    pub fn over(folder: TempDir, options: StoreOptions) -> Self {
+        let (store, _) = Store::open(folder.path(), options).unwrap();
         let (config, reload) = watch::channel(Arc::new(Config::default()));
         let (intake, lanes) = intake::lanes();
         let (live, _) = broadcast::channel(LIVE_BACKLOG);

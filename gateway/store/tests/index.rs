@@ -311,6 +311,61 @@ fn zeroed(bytes: &mut [u8]) {
 }
 
 #[test]
+fn an_index_says_until_when_it_lacks_what_was_known_before() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, _) = open_sled(dir.path());
+    assert_eq!(
+        store.index().rebuilding(),
+        None,
+        "a new log has nothing to lack"
+    );
+    let kick = a_day(&store);
+    let expected = answers(&store, kick);
+    assert_eq!(
+        store.index().rebuilding(),
+        None,
+        "what comes later is no goal"
+    );
+    let last = store.last_seq();
+    store.close();
+
+    fs::remove_dir_all(dir.path().join("index")).unwrap();
+    let options = StoreOptions {
+        index: IndexKind::Sled,
+        index_delay: Duration::from_secs(3_600),
+        ..small("boot-1")
+    };
+    let (store, _) = Store::open(dir.path(), options).unwrap();
+    durable(&store, add(&store, &[event(30, EventBody::Tick)]));
+    assert_eq!(store.index().rebuilding(), Some((Seq(0), last)));
+    let runtime = tokio::runtime::Builder::new_current_thread().build();
+    runtime.unwrap().block_on(store.index().rebuilt());
+    assert_eq!(store.index().rebuilding(), None);
+    assert_eq!(answers(&store, kick), expected);
+}
+
+#[test]
+fn an_index_that_cannot_be_made_is_not_called_complete() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, _) = open_sled(dir.path());
+    let kick = a_day(&store);
+    let expected = answers(&store, kick);
+    let last = store.last_seq();
+    store.close();
+    let (index, aside) = (dir.path().join("index"), dir.path().join("aside"));
+    fs::remove_dir_all(&index).unwrap();
+    fs::write(&index, b"not even a folder").unwrap();
+    fs::write(&aside, b"no folder either").unwrap();
+
+    let (store, _) = open_sled(dir.path());
+    assert!(told_of_index(&store).is_some());
+    assert_eq!(store.index().rebuilding(), Some((Seq(0), last)));
+    fs::remove_file(&aside).unwrap();
+    until("made anew", || store.index().rebuilding().is_none());
+    assert_eq!(answers(&store, kick), expected);
+}
+
+#[test]
 fn an_index_over_its_budget_is_made_anew() {
     let dir = tempfile::tempdir().unwrap();
     let (store, _) = open_sled(dir.path());

@@ -9,6 +9,7 @@ use std::sync::atomic::Ordering;
 use tillwatch_protocol::Receipt;
 use tillwatch_protocol::pos::{ParseContext, parse_pos_event};
 use tillwatch_protocol::receipt::{ReceiptEnd, ReceiptKind};
+use tillwatch_store::IndexKind;
 
 fn pos_record(seconds: i64, id: &str) -> Record {
     let context = ParseContext {
@@ -425,4 +426,53 @@ async fn the_contract_has_every_route_and_no_other() {
         served.insert(path, methods);
     }
     assert_eq!(served, documented);
+}
+
+#[tokio::test]
+async fn while_the_index_is_rebuilt_nothing_incomplete_is_answered() {
+    let folder = tempfile::tempdir().unwrap();
+    let alert = alert(Seq(1), 0, 700);
+    let (store, _) = Store::open(folder.path(), StoreOptions::small()).unwrap();
+    let records = [event(0, EventBody::Kick), Record::Alert(alert.clone())];
+    let last = store.append(&records, Urgency::Now).unwrap().last;
+    store.durable_through(last).await.unwrap();
+    store.close();
+    // An index that cannot be made as long as these are files.
+    let aside = folder.path().join("aside");
+    std::fs::write(folder.path().join("index"), b"").unwrap();
+    std::fs::write(&aside, b"").unwrap();
+    let options = StoreOptions {
+        index: IndexKind::Sled,
+        ..StoreOptions::small()
+    };
+    let gateway = Gateway::over(folder, options);
+
+    let one = format!("/api/alerts/{}", alert.alert_id);
+    let verdict = format!("{one}/review");
+    let get = |uri| get(gateway.page(), uri);
+    let asked = tokio::join!(
+        get("/api/alerts/pending"),
+        get("/api/alerts"),
+        get(&one),
+        get("/api/events/recent"),
+        get("/api/events/range?start=2025-10-04&end=2025-10-04"),
+        get("/api/receipts?q=milk"),
+        post(gateway.page(), &verdict, r#"{"verdict":"legitimate"}"#),
+    );
+    let asked: [Answer; 7] = asked.into();
+    for answer in asked {
+        assert_eq!(answer.problem(503), "index");
+        assert_eq!(answer.headers[header::RETRY_AFTER], "1");
+        let detail = answer.json()["detail"].to_string();
+        assert!(
+            detail.contains("the index is being rebuilt: 0 of 2 records"),
+            "{detail}"
+        );
+    }
+
+    std::fs::remove_file(&aside).unwrap();
+    let answer = get(&one).await;
+    assert_eq!(answer.status, StatusCode::OK, "{}", answer.text);
+    let pending = get("/api/alerts/pending").await.json();
+    assert_eq!(pending.as_array().unwrap().len(), 1);
 }

@@ -42,6 +42,7 @@ impl Index {
         counters: Arc<Counters>,
     ) -> Result<Index, StoreError> {
         let dir = options.dir.clone();
+        let goal = AtomicU64::new(log.through());
         let shared = Arc::new(Shared {
             log,
             options,
@@ -50,6 +51,7 @@ impl Index {
             writing: Mutex::new(()),
             broken: AtomicBool::new(false),
             through: watch::Sender::new(Seq(0)),
+            goal,
             forgotten: AtomicU64::new(0),
             gate: Gate::default(),
             closing: AtomicBool::new(false),
@@ -190,7 +192,7 @@ impl Follower {
         }
         self.open();
         while !shared.closing.load(Ordering::Acquire) {
-            if shared.broken.swap(false, Ordering::AcqRel) && !self.rebuild() {
+            if shared.broken.load(Ordering::Acquire) && !self.rebuild() {
                 shared.broken.store(true, Ordering::Release);
                 shared.log.wait_above(u64::MAX, RETRY.min(IDLE));
                 continue;
@@ -306,6 +308,10 @@ impl Follower {
     fn rebuild(&mut self) -> bool {
         let shared = &self.shared;
         let _writing = crate::lock(&shared.writing);
+        // In this order: at no moment the empty engine passes for a complete one.
+        shared.goal.store(shared.log.through(), Ordering::Release);
+        shared.through.send_replace(Seq(0));
+        shared.broken.store(false, Ordering::Release);
         // The old engine goes first, as far as no query is still in it.
         *crate::write(&shared.engine) = Arc::new(MemoryEngine::default());
         shared.counters.index_rebuilds.add(1);

@@ -110,6 +110,9 @@ struct Shared {
     /// The engine failed: the follower rebuilds.
     broken: AtomicBool,
     through: watch::Sender<Seq>,
+    /// The log's durable position when the index was opened or begun anew: it lacks what was known
+    /// before until it has reached this.
+    goal: AtomicU64,
     /// Records up to here leave the log and are not taken in any more.
     forgotten: AtomicU64,
     gate: Gate,

@@ -5,6 +5,7 @@ use super::{Index, Shared};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
+use tillwatch_protocol::Seq;
 use tokio::sync::watch;
 
 /// How long a question waits for an index that is being opened.
@@ -97,6 +98,14 @@ impl Drop for Waiter<'_> {
 }
 
 impl Shared {
+    fn rebuilding(&self, broken: bool, through: Seq) -> Option<(Seq, Seq)> {
+        if broken {
+            return Some((Seq(0), Seq(self.log.through())));
+        }
+        let goal = Seq(self.goal.load(Ordering::Acquire));
+        (through < goal).then_some((through, goal))
+    }
+
     /// The engine, once it is there; an empty one after [`PATIENCE`].
     pub(super) fn ready(&self) -> Arc<dyn IndexEngine> {
         if !self.gate.is_open() {
@@ -133,6 +142,29 @@ impl Index {
             |_| reached() || shared.closing.load(Ordering::Acquire),
         ));
         drop(waiter);
+    }
+
+    /// How far the index is, and what it must reach before its answers are complete: the position
+    /// that the log had when the store was opened, or when the index was begun anew. `None` once it
+    /// is there; what came after that is at most a moment missing. Does not wait.
+    #[must_use]
+    pub fn rebuilding(&self) -> Option<(Seq, Seq)> {
+        // Broken first: whoever takes that back has lowered the position before.
+        let broken = self.shared.broken.load(Ordering::Acquire);
+        self.shared.rebuilding(broken, self.through())
+    }
+
+    /// Resolves when [`Index::rebuilding`] says `None`, or the store was closed. Lets the index be
+    /// opened now.
+    pub async fn rebuilt(&self) {
+        let shared = &self.shared;
+        let _waiter = shared.gate.waiter();
+        let mut through = shared.through.subscribe();
+        let done = |now: &Seq| {
+            let broken = shared.broken.load(Ordering::Acquire);
+            shared.rebuilding(broken, *now).is_none() || shared.closing.load(Ordering::Acquire)
+        };
+        let _ = through.wait_for(done).await;
     }
 
     /// Whether the engine is there.
