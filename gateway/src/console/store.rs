@@ -15,6 +15,8 @@ use tillwatch_store::{ErrorKind, IndexKind, Opened, Store, StoreError, StoreOpti
 /// Files and folders of the data directory that belong to the log.
 const FILES: [&str; 2] = ["identity", "outbox.state"];
 const FOLDER: &str = "log";
+/// Their names say how far the log once reached.
+const SNAPSHOTS: &str = "snapshots";
 
 /// What was found.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -23,6 +25,7 @@ struct Report {
     first: u64,
     last: u64,
     torn: u64,
+    lost: u64,
     damages: Vec<String>,
 }
 
@@ -83,24 +86,33 @@ fn stopped(report: &Report, out: Out<'_>) -> Result<(), Failure> {
         "records   {}, {} to {}",
         report.records, report.first, report.last
     )?;
-    if report.torn > 0 {
+    if report.torn > 0 && report.lost == 0 {
         writeln!(
             out,
             "torn      {} unfinished at the end, never acknowledged; the next start cuts them off",
             report.torn
         )?;
     }
+    if report.lost > 0 {
+        writeln!(
+            out,
+            "LOST      at least {} accepted records at the end: the log was deleted or shortened; the next start goes on far above them",
+            report.lost
+        )?;
+    }
     for damage in &report.damages {
         writeln!(out, "DAMAGED   {}", text::one_line(damage))?;
     }
-    if report.damages.is_empty() {
+    if report.damages.is_empty() && report.lost == 0 {
         writeln!(out, "the log is whole")?;
         return Ok(());
     }
-    writeln!(
-        out,
-        "the next start sets the damaged parts aside and goes on without them"
-    )?;
+    if !report.damages.is_empty() {
+        writeln!(
+            out,
+            "the next start sets the damaged parts aside and goes on without them"
+        )?;
+    }
     Err(Failure::Told)
 }
 
@@ -129,6 +141,7 @@ fn inspect(data: &Path) -> Result<Report, Failure> {
 fn read(store: &Store, opened: &Opened) -> Result<Report, StoreError> {
     let mut report = Report {
         torn: opened.torn_records,
+        lost: opened.lost_records,
         damages: opened
             .damages
             .iter()
@@ -196,7 +209,16 @@ impl Copy {
                 text::bytes(needed)
             )));
         }
-        fs::create_dir(target.join(FOLDER)).map_err(|why| failed(&target, &why))?;
+        for folder in [FOLDER, SNAPSHOTS] {
+            fs::create_dir(target.join(folder)).map_err(|why| failed(&target, &why))?;
+        }
+        if let Ok(snapshots) = fs::read_dir(data.join(SNAPSHOTS)) {
+            for entry in snapshots.flatten() {
+                // The name is enough.
+                let name = target.join(SNAPSHOTS).join(entry.file_name());
+                fs::File::create(&name).map_err(|why| failed(&name, &why))?;
+            }
+        }
         for name in files {
             fs::copy(data.join(&name), target.join(&name))
                 .map_err(|why| failed(&data.join(&name), &why))?;
@@ -280,6 +302,24 @@ mod tests {
             (true, "records   50, 1 to 50\nthe log is whole\n".into())
         );
         assert_eq!(fs::read(&segment).unwrap(), before);
+    }
+
+    #[test]
+    fn a_log_that_was_emptied_is_told_and_not_begun_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        kicks(folder.path(), 50);
+        for entry in fs::read_dir(folder.path().join(FOLDER)).unwrap() {
+            fs::remove_file(entry.unwrap().path()).unwrap();
+        }
+        let report = inspect(folder.path()).unwrap();
+        assert_eq!((report.records, report.lost), (0, 50));
+        let (whole, text) = said(&report);
+        assert!(
+            !whole && text.contains("LOST      at least 50 accepted records"),
+            "{text}"
+        );
+        let left = fs::read_dir(folder.path().join(FOLDER)).unwrap();
+        assert_eq!(left.count(), 0);
     }
 
     #[test]

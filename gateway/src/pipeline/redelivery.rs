@@ -87,11 +87,11 @@ pub struct Redelivery {
 }
 
 impl Redelivery {
-    /// Reads the end of the log.
+    /// Reads the end of the log, at `now`.
     ///
     /// # Errors
     /// [`StoreError`] when the log cannot be read at all.
-    pub fn load(store: &Store) -> Result<Self, StoreError> {
+    pub fn load(store: &Store, now: Stamp) -> Result<Self, StoreError> {
         let mut memory = Self::default();
         let last = store.last_seq();
         let from = Seq(last.0.saturating_sub(LOOK_BACK).max(1));
@@ -108,6 +108,10 @@ impl Redelivery {
             if let EventBody::Pos(pos) = body {
                 memory.remember(Keys::of(&pos), &stamp, seq, last);
             }
+        }
+        if !whole {
+            // Behind a gap in positions the end of the log may hold no event at all.
+            memory.unknown_before.get_or_insert(now);
         }
         Ok(memory)
     }

@@ -16,7 +16,7 @@ const MEMORY_PATIENCE: Duration = Duration::from_secs(120);
 /// Resolves when every event that still counts can be recognised, or after [`MEMORY_PATIENCE`].
 pub(super) async fn remember(store: Store, now: Stamp) -> Redelivery {
     let reads = store.clone();
-    let memory = tokio::task::spawn_blocking(move || Redelivery::load(&reads)).await;
+    let memory = tokio::task::spawn_blocking(move || Redelivery::load(&reads, now)).await;
     let memory = match memory {
         Ok(Ok(memory)) => memory,
         Ok(Err(why)) => {

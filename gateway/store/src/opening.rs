@@ -17,7 +17,8 @@ const LOOK_BACK: u64 = 10_000;
 
 /// The highest boot ordinal among the newest events; 0 when there are none.
 pub(crate) fn last_boot(log: &Arc<LogInner>) -> u64 {
-    let from = Seq(log.through().saturating_sub(LOOK_BACK));
+    let last = log.gap.map_or_else(|| log.through(), |gap| gap.after);
+    let from = Seq(last.saturating_sub(LOOK_BACK));
     let records = Scan(RawScan::new(log, from)).filter_map(Result::ok);
     let boots = records.filter_map(|(_, record)| match record {
         Record::Event(event) => Some(event.stamp.boot),

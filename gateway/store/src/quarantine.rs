@@ -41,6 +41,7 @@ impl Quarantine {
             budget_segments: SEGMENTS,
             group_delay: DELAY,
             group_bytes: GROUP,
+            claimed: 0,
             self_maintained: true,
             reserve: Some(reserve),
             retry: None,

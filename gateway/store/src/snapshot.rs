@@ -93,6 +93,11 @@ impl Snapshots {
         Ok(found)
     }
 
+    /// The position of the newest one kept.
+    pub(crate) fn newest(&self) -> Option<u64> {
+        crate::lock(&self.held).last().copied()
+    }
+
     /// The position of the oldest one kept.
     pub(crate) fn oldest(&self) -> Option<u64> {
         crate::lock(&self.held).first().copied()

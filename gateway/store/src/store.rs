@@ -34,6 +34,9 @@ pub struct Opened {
     pub last_seq: Seq,
     /// Unfinished records at the end that were dropped; none of them was ever acknowledged.
     pub torn_records: u64,
+    /// Records accepted before that are missing at the log's end, at least: it was deleted or
+    /// shortened.
+    pub lost_records: u64,
     /// Parts that could not be read.
     pub damages: Vec<Damage>,
     /// Sentences for the technician.
@@ -94,10 +97,22 @@ impl Store {
             .boot_id
             .clone()
             .unwrap_or_else(identity::kernel_boot_id);
+        let mut known = true;
         let identity = identity::read(disk.as_ref(), dir, &mut notices)?.unwrap_or_else(|| {
-            let known = log_id_of(disk.as_ref(), &log_dir);
-            Identity::of(known.unwrap_or_else(|| LogId(uuid::Uuid::new_v4())))
+            let log_id = log_id_of(disk.as_ref(), &log_dir);
+            known = log_id.is_some();
+            Identity::of(log_id.unwrap_or_else(|| LogId(uuid::Uuid::new_v4())))
         });
+        let state_path = dir.join("outbox.state");
+        let mut state = read_state(disk.as_ref(), &state_path, identity.log_id, &mut notices)?;
+        let snapshots = Snapshots::open(
+            Arc::clone(&disk),
+            dir.join("snapshots"),
+            Arc::clone(&counters),
+        )?;
+        let snapshots = Arc::new(snapshots);
+        // A log with a new identity has no earlier life.
+        let snapshot = snapshots.newest().filter(|_| known).unwrap_or(0);
         let reserve = Arc::new(Reserve::open(Arc::clone(&disk), dir.join("ballast")));
         let log_options = LogOptions {
             dir: log_dir,
@@ -107,6 +122,7 @@ impl Store {
             budget_segments: options.log_budget_bytes / options.segment_bytes,
             group_delay: options.group_delay,
             group_bytes: options.group_bytes,
+            claimed: state.applied().0.max(snapshot),
             self_maintained: false,
             reserve: Some(Arc::clone(&reserve)),
             retry,
@@ -132,28 +148,16 @@ impl Store {
             first_seq: log.inner.first_seq(),
             last_seq: log.inner.last_seq(),
             torn_records: found.torn_records,
+            lost_records: found.lost,
             damages: found.damages,
             notices,
         };
         opened.notices.extend(found.notices);
 
-        let state_path = dir.join("outbox.state");
-        let mut state = read_state(
-            disk.as_ref(),
-            &state_path,
-            identity.log_id,
-            &mut opened.notices,
-        )?;
         outbox::replay(&log.inner, &mut state);
         let limits = options.outbox_limits();
         let outbox = Outbox::new(Arc::clone(&log.inner), limits, state, Arc::clone(&counters));
         let outbox = Arc::new(outbox);
-        let snapshots = Snapshots::open(
-            Arc::clone(&disk),
-            dir.join("snapshots"),
-            Arc::clone(&counters),
-        )?;
-        let snapshots = Arc::new(snapshots);
         let (quarantine, found) = Quarantine::open(
             disk,
             dir,
@@ -189,6 +193,12 @@ impl Store {
             }
         };
         log.start("tw-log", Some(Box::new(observer)))?;
+        if log.inner.gap.is_some()
+            && let Err(error) = outbox.append_numbers()
+        {
+            // It puts the new position on disk; the next start would jump again.
+            tracing::warn!(%error, "the lanes' numbers are not written behind the gap");
+        }
         let keeper = Arc::new(Keeper {
             log: Arc::clone(&log.inner),
             outbox: Arc::clone(&outbox),

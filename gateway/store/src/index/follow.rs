@@ -140,7 +140,16 @@ fn open_engine(log: &LogInner, options: &IndexOptions) -> Result<Opened, IndexEr
         })?;
         Ok(empty)
     };
+    let lost = |seq: Seq| {
+        let gap = log.gap;
+        gap.is_some_and(|gap| seq.0 > gap.after && seq.0 <= gap.claimed)
+    };
     match held {
+        // It knows records that are lost, and would show them.
+        Some(seq) if lost(seq) => Err(IndexError {
+            call: "open",
+            why: "it knows records that the log has lost".into(),
+        }),
         Some(seq) if seq.0 <= log.through() => Ok((engine, seq)),
         None if empty()? => Ok((engine, Seq(0))),
         _ => Err(IndexError {

@@ -31,6 +31,8 @@ pub(crate) struct SegmentHeader {
     pub(crate) base_seq: u64,
     /// Chosen anew whenever the segment is taken into use.
     pub(crate) nonce: u64,
+    /// Where the log begins anew behind a gap: one above the last record before it. Else 0.
+    pub(crate) gap_from: u64,
 }
 
 /// What the header area of a file holds.
@@ -53,6 +55,7 @@ impl SegmentHeader {
         bytes[32..40].copy_from_slice(&self.ordinal.to_le_bytes());
         bytes[40..48].copy_from_slice(&self.base_seq.to_le_bytes());
         bytes[48..56].copy_from_slice(&self.nonce.to_le_bytes());
+        bytes[56..64].copy_from_slice(&self.gap_from.to_le_bytes());
         let crc = crc32fast::hash(&bytes[..COPY - 4]);
         bytes[COPY - 4..].copy_from_slice(&crc.to_le_bytes());
         bytes
@@ -77,6 +80,7 @@ impl SegmentHeader {
             ordinal: u64_at(bytes, 32)?,
             base_seq: u64_at(bytes, 40)?,
             nonce: u64_at(bytes, 48)?,
+            gap_from: u64_at(bytes, 56)?,
         })
     }
 

@@ -147,10 +147,16 @@
 //! 5. **`fsync` of the folder**, for names that the last life made.
 //! 6. Writing goes on in the same segment with the next generation, or in a new one after 255.
 //!
+//! 7. Where the log ends before a position that the outbox's state or a snapshot knows to have been
+//!    durable, it was deleted or shortened. That is reported, and it goes on far above in a new
+//!    segment, whose header says where the gap begins: no position is given twice. Readers step over
+//!    the gap; it is no hole.
+//!
 //! Earlier segments are not read: damage there is found, reported and stepped over by whoever reads
 //! them. So opening reads headers and one segment, whatever the log's size.
 
 mod format;
+mod gap;
 mod queue;
 mod read;
 mod recover;
@@ -159,6 +165,7 @@ mod segment;
 mod writer;
 
 pub(crate) use format::KIND_LANE_NUMBERS;
+pub(crate) use gap::Gap;
 pub(crate) use queue::Appender;
 pub use read::Scan;
 pub(crate) use read::{RawScan, read};
@@ -218,6 +225,8 @@ pub(crate) struct LogOptions {
     pub(crate) budget_segments: u64,
     pub(crate) group_delay: Duration,
     pub(crate) group_bytes: usize,
+    /// The highest position that is known from elsewhere to have been on disk.
+    pub(crate) claimed: u64,
     /// Recycles its oldest segment by itself, whatever is in it.
     pub(crate) self_maintained: bool,
     /// Space in reserve for segments, used when the disk is full.
@@ -252,6 +261,8 @@ pub(crate) struct LogInner {
     /// Held while a segment is prepared, so that the writer and the keeper do not both.
     preparing: Mutex<()>,
     next_ordinal: AtomicU64,
+    /// What opening found missing at the end.
+    pub(crate) gap: Option<Gap>,
     durable: watch::Sender<Seq>,
     /// The same position for threads that are no tasks.
     through: Mutex<u64>,
@@ -300,6 +311,7 @@ impl Log {
             spare: Mutex::new(recovered.spare),
             preparing: Mutex::new(()),
             next_ordinal: AtomicU64::new(recovered.next_ordinal),
+            gap: recovered.gap,
             durable: watch::Sender::new(Seq(recovered.last_seq)),
             through: Mutex::new(recovered.last_seq),
             advanced: Condvar::new(),
@@ -403,6 +415,14 @@ impl LogInner {
         segments
             .first()
             .map_or_else(|| Seq(self.through() + 1), |segment| Seq(segment.base_seq))
+    }
+
+    /// Whether a durable position is in a segment, as far as segments know without reading.
+    pub(crate) fn holds(&self, seq: u64) -> bool {
+        let segments = crate::read(&self.segments);
+        let after = segments.partition_point(|segment| segment.base_seq <= seq);
+        let segment = after.checked_sub(1).and_then(|at| segments.get(at));
+        segment.is_some_and(|segment| seq <= segment.last_seq())
     }
 
     /// Resolves when an append would not be refused for want of room.

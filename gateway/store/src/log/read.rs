@@ -57,13 +57,16 @@ impl RawScan {
         (record.seq <= self.last).then_some(Ok(record))
     }
 
-    /// Begins the segment that holds `next`, or the oldest if that was recycled meanwhile.
+    /// Begins the segment that holds `next`, or the oldest if that was recycled meanwhile, or the
+    /// one behind the gap that it lies in.
     fn segment_at(log: &LogInner, next: &mut u64) -> Option<Walk> {
         let segments = crate::read(&log.segments);
         *next = (*next).max(segments.first()?.base_seq);
         let after = segments.partition_point(|segment| segment.base_seq <= *next);
-        let segment = segments.get(after.checked_sub(1)?)?;
-        (segment.last_seq() >= *next).then(|| segment.walk(*next))
+        let mut from_here = segments.get(after.checked_sub(1)?..)?.iter();
+        let segment = from_here.find(|segment| segment.last_seq() >= *next)?;
+        *next = (*next).max(segment.base_seq);
+        Some(segment.walk(*next))
     }
 }
 

@@ -3,6 +3,7 @@
 use super::format::{
     HeaderState, RECORD_HEADER, RecordHeader, SEGMENT_HEADER, SegmentHeader, valid_record,
 };
+use super::gap::Gap;
 use super::segment::Segment;
 use super::writer::{Current, continuable};
 use super::{LogOptions, Prepared};
@@ -66,6 +67,8 @@ pub(crate) struct LogOpened {
     pub(crate) torn_records: u64,
     pub(crate) damages: Vec<Damage>,
     pub(crate) notices: Vec<String>,
+    /// Records accepted before that are missing at the end, at least.
+    pub(crate) lost: u64,
 }
 
 pub(super) struct Recovered {
@@ -74,6 +77,7 @@ pub(super) struct Recovered {
     pub(super) spare: Option<Prepared>,
     pub(super) next_ordinal: u64,
     pub(super) last_seq: u64,
+    pub(super) gap: Option<Gap>,
     pub(super) opened: LogOpened,
 }
 
@@ -180,17 +184,27 @@ pub(super) fn recover(
         }
     }
 
-    opened.created = segments.is_empty() && opened.damages.is_empty();
+    opened.created = segments.is_empty() && opened.damages.is_empty() && options.claimed == 0;
     let mut recovered = Recovered {
         segments,
         current: None,
         spare,
         next_ordinal,
         last_seq: 0,
+        gap: None,
         opened,
     };
     if let (Some(segment), Some(tail)) = (recovered.segments.last().map(Arc::clone), tail) {
         recover_tail(disk, options, counters, &segment, &tail, &mut recovered)?;
+    }
+    if let Some(gap) = Gap::of(recovered.last_seq, options.claimed) {
+        // A jump needs a segment of its own, whose header says so.
+        recovered.current = None;
+        recovered.last_seq = gap.resume - 1;
+        recovered.opened.lost = gap.records();
+        recovered.opened.notices.push(gap.to_string());
+        recovered.gap = Some(gap);
+        counters.damaged_ranges.add(1);
     }
     // Names that an earlier life made may not be on disk yet, and what follows relies on them.
     disk.sync_dir(dir).map_err(StoreError::io("fsync", dir))?;
@@ -213,6 +227,7 @@ fn arrange(
     let mut segments = Vec::new();
     let mut tail = None;
     let mut before = u64::MAX;
+    let mut end = u64::MAX;
     for candidate in candidates.into_iter().rev() {
         let (header, file) = (&candidate.header, &candidate.prepared);
         if header.base_seq >= before {
@@ -229,9 +244,13 @@ fn arrange(
             header.salt(),
         );
         if tail.is_some() {
-            segment.set_extent(before - 1, file.file_len);
+            segment.set_extent(end, file.file_len);
         }
         before = header.base_seq;
+        end = match header.gap_from {
+            0 => before,
+            from => from,
+        } - 1;
         segments.push(Arc::new(segment));
         tail.get_or_insert(candidate);
     }
@@ -269,7 +288,8 @@ fn recover_tail(
         });
     }
     recovered.opened.torn_records = found.torn;
-    if found.torn > 0 {
+    // Not so where records that were accepted are missing.
+    if found.torn > 0 && found.last_seq >= options.claimed {
         recovered.opened.notices.push(format!(
             "the log ends at record {}: what was being written when the power failed ({} records) was never accepted",
             found.last_seq, found.torn

@@ -67,6 +67,7 @@ impl LogInner {
             ordinal,
             base_seq: 0,
             nonce: 0,
+            gap_from: 0,
         }
         .encode();
         file.write_all_at(&area, 0)?;

@@ -228,11 +228,13 @@ impl LogInner {
             file_len,
         } = prepared;
         let nonce = uuid::Uuid::new_v4().as_u64_pair().0;
+        let gap = self.gap.filter(|gap| gap.resume == base_seq);
         let header = SegmentHeader {
             log_id: *self.options.log_id.0.as_bytes(),
             ordinal,
             base_seq,
             nonce,
+            gap_from: gap.map_or(0, |gap| gap.after + 1),
         };
         let segment = Segment::new(ordinal, path, file, file_len, base_seq, header.salt());
         Ok(Current {

@@ -366,6 +366,18 @@ impl Outbox {
         }
     }
 
+    /// Appends the lanes' next numbers.
+    pub(crate) fn append_numbers(&self) -> Result<SeqRange, AppendError> {
+        let state = crate::lock(&self.state);
+        let mut body = [0; 24];
+        for (slot, number) in body.chunks_exact_mut(8).zip(state.next) {
+            slot.copy_from_slice(&number.to_le_bytes());
+        }
+        let mut group = self.log.begin()?;
+        group.add_raw(KIND_LANE_NUMBERS, 1, &body)?;
+        group.finish(Urgency::Now)
+    }
+
     /// Copies what is still owed between two positions to the end of the log, with the lanes' next
     /// numbers, and waits until the copies are durable. False when the log was closed meanwhile.
     pub(crate) fn copy_forward(&self, first: u64, last: u64) -> Result<bool, StoreError> {
@@ -377,16 +389,7 @@ impl Outbox {
                 }
             }
         }
-        let Some(range) = self.keep_trying(|| {
-            let state = crate::lock(&self.state);
-            let mut body = [0; 24];
-            for (slot, number) in body.chunks_exact_mut(8).zip(state.next) {
-                slot.copy_from_slice(&number.to_le_bytes());
-            }
-            let mut group = self.log.begin()?;
-            group.add_raw(KIND_LANE_NUMBERS, 1, &body)?;
-            group.finish(Urgency::Now).map(Some)
-        }) else {
+        let Some(range) = self.keep_trying(|| self.append_numbers().map(Some)) else {
             return Ok(false);
         };
         let Some(range) = range else { return Ok(true) };
@@ -479,5 +482,5 @@ pub(crate) fn replay(log: &Arc<LogInner>, state: &mut State) {
             Err(error) => tracing::error!(%error, "part of the outbox's log not readable"),
         }
     }
-    state.replayed(log.first_seq(), Seq(log.through()));
+    state.replayed(Seq(log.through()), |seq| log.holds(seq.0));
 }

@@ -319,15 +319,15 @@ impl State {
         Ok(())
     }
 
-    /// Replaying is done: the log reaches from `first` to `last`. Entries that lie outside were
-    /// lost with a damaged part of it.
-    pub(super) fn replayed(&mut self, first: Seq, last: Seq) {
+    /// Replaying is done: the log reaches up to `last`. Entries that it does not hold were lost
+    /// with a damaged part of it.
+    pub(super) fn replayed(&mut self, last: Seq, holds: impl Fn(Seq) -> bool) {
         self.applied = last;
         self.durable_next = self.next;
         for lane in Lane::ALL {
             let entries = self.pending[lane.index()].iter();
             let lost: Vec<u64> = entries
-                .filter(|(_, entry)| entry.seq < first || entry.seq > last)
+                .filter(|(_, entry)| !holds(entry.seq))
                 .map(|(lane_seq, _)| *lane_seq)
                 .collect();
             for lane_seq in lost {
