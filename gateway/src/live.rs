@@ -26,9 +26,16 @@ const NOT_YET_DURABLE: usize = 4_096;
 #[must_use]
 pub fn is_shown(record: &Record) -> bool {
     match record {
-        Record::Event(event) => !matches!(event.body, EventBody::Tick | EventBody::Settings(_)),
+        Record::Event(event) => !matches!(
+            event.body,
+            EventBody::Tick | EventBody::Settings(_) | EventBody::CameraMotion { .. }
+        ),
         Record::Alert(_) | Record::Finding(_) | Record::NotJudged(_) | Record::Notice(_) => true,
-        Record::Outbox(_) | Record::OutboxMark(_) | Record::Quarantined(_) => false,
+        Record::Outbox(_)
+        | Record::OutboxMark(_)
+        | Record::Quarantined(_)
+        | Record::ClipRequest(_)
+        | Record::ClipReport(_) => false,
     }
 }
 

@@ -120,7 +120,9 @@ impl Shared {
             | EventBody::Tick
             | EventBody::Review(_)
             | EventBody::ClockCorrection { .. }
-            | EventBody::Notice(_) => {}
+            | EventBody::Notice(_)
+            | EventBody::CameraPicture { .. }
+            | EventBody::CameraMotion { .. } => {}
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Everything that happens at a register, in one ordered stream.
 
 use crate::alert::Review;
+use crate::clip::PictureState;
 use crate::finding::Notice;
 use crate::ids::{RegisterId, Seq, StoreCode};
 use crate::pos::PosEvent;
@@ -162,6 +163,22 @@ pub enum EventBody {
     },
     /// A notice for the technician that was raised outside the detectors.
     Notice(Notice),
+    /// A camera's picture became something else.
+    CameraPicture {
+        /// The camera, by its place in the configuration.
+        camera: u8,
+        /// What can be seen on it now.
+        state: PictureState,
+    },
+    /// Movement began or ended before a camera.
+    CameraMotion {
+        /// The camera, by its place in the configuration.
+        camera: u8,
+        /// The region, by its place in that camera's configuration.
+        region: u8,
+        /// Whether something moves there now.
+        moving: bool,
+    },
 }
 
 impl EventBody {
@@ -183,6 +200,8 @@ impl EventBody {
             Self::Review(_) => "review",
             Self::ClockCorrection { .. } => "clock_correction",
             Self::Notice(_) => "notice",
+            Self::CameraPicture { .. } => "camera_picture",
+            Self::CameraMotion { .. } => "camera_motion",
         }
     }
 }

@@ -13,6 +13,7 @@
 //! | [`event`] | [`Event`]: everything that happens, in one ordered stream |
 //! | [`finding`] | scores, contributions, findings, technician notices |
 //! | [`alert`] | alerts with their revisions, reviews, the text block a person reads |
+//! | [`clip`] | footage: frames, clips, what they are asked for, what became of them |
 //! | [`settings`] | what a detector may be told; a change of it is an event |
 //! | [`lane`] | lanes, outbox entries, and the envelope of every queued message |
 //! | [`topics`] | MQTT topics, built and taken apart |
@@ -20,6 +21,7 @@
 
 pub mod alert;
 mod blob;
+pub mod clip;
 pub mod event;
 pub mod finding;
 pub mod ids;
@@ -33,6 +35,7 @@ pub mod time;
 pub mod topics;
 
 pub use alert::{Alert, Review, Verdict};
+pub use clip::{ClipId, ClipReport, ClipRequest, ClipState, ClipTrack, FrameKey, PictureState};
 pub use event::{Event, EventBody, Witness, WitnessState};
 pub use finding::{Contribution, Finding, Notice, Rule, Score, Severity};
 pub use ids::{AlertId, LogId, MessageId, RegisterId, Seq, StoreCode};

@@ -5,6 +5,7 @@
 //! that an older program can read on after a rollback.
 
 use crate::alert::Alert;
+use crate::clip::{ClipReport, ClipRequest};
 use crate::event::Event;
 use crate::finding::{Finding, NotJudged, Notice};
 use crate::ids::Seq;
@@ -54,6 +55,10 @@ pub enum Record {
     OutboxMark(OutboxMark),
     /// Input that could not be used (lives in the quarantine's own log).
     Quarantined(Quarantined),
+    /// A clip is wanted.
+    ClipRequest(ClipRequest),
+    /// What became of a clip.
+    ClipReport(ClipReport),
 }
 
 /// Writes behind what a buffer holds. postcard's own writers take the buffer away and lose it on
@@ -126,6 +131,8 @@ impl Record {
             Self::Outbox(_) => 6,
             Self::OutboxMark(_) => 7,
             Self::Quarantined(_) => 8,
+            Self::ClipRequest(_) => 9,
+            Self::ClipReport(_) => 10,
         }
     }
 
@@ -153,6 +160,8 @@ impl Record {
             Self::Outbox(v) => put(v, buffer),
             Self::OutboxMark(v) => put(v, buffer),
             Self::Quarantined(v) => put(v, buffer),
+            Self::ClipRequest(v) => put(v, buffer),
+            Self::ClipReport(v) => put(v, buffer),
         }
         .map_err(|why| RecordError::Encode {
             kind: self.kind(),
@@ -181,6 +190,8 @@ impl Record {
             6 => get(body).map(Record::Outbox),
             7 => get(body).map(Record::OutboxMark),
             8 => get(body).map(Record::Quarantined),
+            9 => get(body).map(Record::ClipRequest),
+            10 => get(body).map(Record::ClipReport),
             _ => return Err(RecordError::Unknown { seq, kind, version }),
         }
         .map_err(|why| RecordError::Body {

@@ -11,10 +11,10 @@ use tillwatch_protocol::lane::{OutboxFate, OutboxMark};
 use tillwatch_protocol::pos::{ParseContext, parse_pos_event};
 use tillwatch_protocol::receipt::{LineMark, ReceiptEnd};
 use tillwatch_protocol::{
-    Alert, AlertId, Clock, Contribution, DetectionSettings, Event, EventBody, Finding, Lane, LogId,
-    MessageId, Money, Notice, OutboxEntry, Quarantined, Receipt, ReceiptKind, Record, RecordError,
-    RegisterId, Review, Rule, Score, Seq, Severity, Stamp, StoreCode, Verdict, Witness,
-    WitnessState,
+    Alert, AlertId, ClipId, ClipReport, ClipRequest, ClipState, ClipTrack, Clock, Contribution,
+    DetectionSettings, Event, EventBody, Finding, Lane, LogId, MessageId, Money, Notice,
+    OutboxEntry, PictureState, Quarantined, Receipt, ReceiptKind, Record, RecordError, RegisterId,
+    Review, Rule, Score, Seq, Severity, Stamp, StoreCode, Verdict, Witness, WitnessState,
 };
 use uuid::Uuid;
 
@@ -230,7 +230,73 @@ fn every_record() -> Vec<(&'static str, Record)> {
                 size: 1,
             }),
         ),
+        (
+            "camera_picture",
+            event(EventBody::CameraPicture {
+                camera: 1,
+                state: PictureState::Covered,
+            }),
+        ),
+        (
+            "camera_motion",
+            event(EventBody::CameraMotion {
+                camera: 1,
+                region: 2,
+                moving: true,
+            }),
+        ),
+        (
+            "clip_request",
+            Record::ClipRequest(ClipRequest {
+                clip_id: ClipId::of(alert_id()),
+                alert_id: alert_id(),
+                cause: STAMP,
+                from_ns: 4_000_000_000,
+                to_ns: 6_000_000_000,
+                score: Score::from_milli(800),
+                kind: "forced".into(),
+                staff_id: Some("e1".into()),
+            }),
+        ),
+        ("clip_report", clip_report(ClipState::Complete)),
+        (
+            "clip_partial",
+            clip_report(ClipState::Partial { reason: why() }),
+        ),
+        (
+            "clip_empty",
+            clip_report(ClipState::Empty { reason: why() }),
+        ),
+        (
+            "clip_dropped",
+            clip_report(ClipState::Dropped { reason: why() }),
+        ),
     ]
+}
+
+fn why() -> String {
+    "the power went".into()
+}
+
+fn clip_report(state: ClipState) -> Record {
+    let track = ClipTrack {
+        camera: 1,
+        name: "counter".into(),
+        boot: 3,
+        first_seq: 60,
+        last_seq: 90,
+        frames: 29,
+        bytes: 1_740_000,
+        first_ns: 4_000_000_000,
+        last_ns: 6_000_000_000,
+        gaps: vec![(4_500_000_000, 4_900_000_000)],
+    };
+    Record::ClipReport(ClipReport {
+        clip_id: ClipId::of(alert_id()),
+        state,
+        cameras: vec![track],
+        stamp: STAMP,
+    })
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 use tillwatch_protocol::event::DrawerState;
 use tillwatch_protocol::time::rfc3339;
 use tillwatch_protocol::{
-    Alert, Clock, Event, EventBody, Finding, Money, Record, Seq, Stamp, WitnessState,
+    Alert, Clock, Event, EventBody, Finding, Money, Record, Seq, Stamp, Witness, WitnessState,
 };
 use utoipa::ToSchema;
 
@@ -66,8 +66,8 @@ pub struct Item {
     #[schema(example = "synced")]
     pub clock: &'static str,
     /// What it is: `pos`, `drawer`, `kick`, `drawer_command`, `paper_started`, `receipt`, `witness`,
-    /// `review`, `clock_correction`, `started`, `stopped`, `notice`, `alert`, `finding`,
-    /// `not_judged`.
+    /// `review`, `clock_correction`, `started`, `stopped`, `notice`, `camera_picture`, `alert`,
+    /// `finding`, `not_judged`.
     #[schema(example = "pos")]
     pub kind: &'static str,
     /// The same in one sentence.
@@ -193,7 +193,11 @@ pub fn item(
             item
         }
         Record::Notice(notice) => notice_item(notice, &notice.stamp),
-        Record::Outbox(_) | Record::OutboxMark(_) | Record::Quarantined(_) => return None,
+        Record::Outbox(_)
+        | Record::OutboxMark(_)
+        | Record::Quarantined(_)
+        | Record::ClipRequest(_)
+        | Record::ClipReport(_) => return None,
     };
     item.seq = seq.0;
     if let Some(judgement) = judgements.0.get(&seq).filter(|_| item.score.is_none()) {
@@ -357,8 +361,19 @@ fn event_item(event: &Event, context: ViewContext) -> Item {
             });
         }
         EventBody::Notice(notice) => return notice_item(notice, &event.stamp),
+        EventBody::CameraPicture { camera, state } => {
+            item.text = format!(
+                "{}: the picture is {}",
+                Witness::Camera(*camera),
+                state.word()
+            );
+            item.detail = Some(Detail::CameraPicture {
+                camera: *camera,
+                state: state.word(),
+            });
+        }
         // Not shown, see `is_shown`.
-        EventBody::Tick | EventBody::Settings(_) => {}
+        EventBody::Tick | EventBody::Settings(_) | EventBody::CameraMotion { .. } => {}
     }
     item
 }
@@ -378,6 +393,8 @@ pub fn wall_us(record: &Record) -> i64 {
         Record::Outbox(entry) => entry.stamp.utc_us,
         Record::OutboxMark(_) => 0,
         Record::Quarantined(item) => item.stamp.utc_us,
+        Record::ClipRequest(request) => request.cause.utc_us,
+        Record::ClipReport(report) => report.stamp.utc_us,
     }
 }
 

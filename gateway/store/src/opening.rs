@@ -24,6 +24,8 @@ pub(crate) fn last_boot(log: &Arc<LogInner>) -> u64 {
         Record::Event(event) => Some(event.stamp.boot),
         Record::Alert(alert) => Some(alert.stamp.boot),
         Record::Notice(notice) => Some(notice.stamp.boot),
+        Record::ClipRequest(request) => Some(request.cause.boot),
+        Record::ClipReport(report) => Some(report.stamp.boot),
         _ => None,
     });
     boots.max().unwrap_or(0)

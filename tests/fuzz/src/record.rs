@@ -63,6 +63,8 @@ fn shown(record: &Record) {
         Record::Outbox(entry) => serde_json::to_value(entry),
         Record::OutboxMark(mark) => serde_json::to_value(mark),
         Record::Quarantined(item) => serde_json::to_value(item),
+        Record::ClipRequest(request) => serde_json::to_value(request),
+        Record::ClipReport(report) => serde_json::to_value(report),
     };
     json.expect("every record has a JSON form");
 }

@@ -68,6 +68,13 @@ pub enum Detail {
         /// How sure it is now, in microseconds.
         error_us: u64,
     },
+    /// A camera's picture became something else.
+    CameraPicture {
+        /// The camera, by its place in the configuration.
+        camera: u8,
+        /// `clear`, `dark`, `covered` or `frozen`.
+        state: &'static str,
+    },
     /// Something for the technician.
     Notice {
         /// A short stable word.

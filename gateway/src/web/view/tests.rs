@@ -8,7 +8,8 @@ use tillwatch_protocol::finding::{Evidence, NotJudged, Subject, Weight};
 use tillwatch_protocol::pos::{ParseContext, parse_pos_event};
 use tillwatch_protocol::receipt::{LineMark, ReceiptEnd, ReceiptKind};
 use tillwatch_protocol::{
-    AlertId, Contribution, LogId, Notice, Receipt, Review, Rule, Score, Severity, Verdict, Witness,
+    AlertId, Contribution, LogId, Notice, PictureState, Receipt, Review, Rule, Score, Severity,
+    Verdict, Witness,
 };
 use tillwatch_store::{AlertRow, Delivery};
 use uuid::Uuid;
@@ -201,6 +202,15 @@ fn what_wires_and_people_do_is_pinned() {
             "the clock moved by -2 ms",
             json!({"clock_correction": {"offset_us": -2000, "error_us": 5}}),
         ),
+        (
+            EventBody::CameraPicture {
+                camera: 1,
+                state: PictureState::Covered,
+            },
+            "camera_picture",
+            "camera 1: the picture is covered",
+            json!({"camera_picture": {"camera": 1, "state": "covered"}}),
+        ),
     ];
     for (body, kind, text, more) in cases {
         assert_eq!(shown(&event(body)), expected(kind, text, more));
@@ -208,16 +218,16 @@ fn what_wires_and_people_do_is_pinned() {
 }
 
 #[test]
-fn ticks_and_the_outbox_are_shown_to_nobody() {
-    assert_eq!(
-        item(
-            Seq(1),
-            &event(EventBody::Tick),
-            &Judgements::default(),
-            CONTEXT
-        ),
-        None
-    );
+fn ticks_movement_and_the_outbox_are_shown_to_nobody() {
+    let movement = EventBody::CameraMotion {
+        camera: 0,
+        region: 0,
+        moving: true,
+    };
+    for body in [EventBody::Tick, movement] {
+        let shown = item(Seq(1), &event(body), &Judgements::default(), CONTEXT);
+        assert_eq!(shown, None);
+    }
 }
 
 fn contribution() -> Contribution {

@@ -228,7 +228,7 @@ pub(crate) fn position(engine: &dyn IndexEngine, log_id: LogId) -> Result<Option
 fn shown_at(record: &Record) -> Option<i64> {
     match record {
         Record::Event(Event {
-            body: EventBody::Tick | EventBody::Settings(_),
+            body: EventBody::Tick | EventBody::Settings(_) | EventBody::CameraMotion { .. },
             ..
         }) => None,
         Record::Event(event) => Some(event.stamp.utc_us),
