@@ -1,14 +1,19 @@
 //! The file operations that the store needs, so that tests can cut the power between them.
 
 use nix::fcntl::{FallocateFlags, fallocate};
+use nix::sys::statvfs::statvfs;
+use nix::sys::uio::pwritev;
 use std::fmt::Debug;
 use std::fs::{self, File, OpenOptions};
-use std::io;
+use std::io::{self, IoSlice};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
 
 const RAMFS_MAGIC: nix::sys::statfs::FsType = nix::sys::statfs::FsType(0x8584_58f6);
+
+/// Parts of one `pwritev`: what Linux takes at once.
+const MAX_PARTS: usize = 1024;
 
 /// An open file.
 pub(crate) trait DiskFile: Send + Sync + Debug {
@@ -18,6 +23,15 @@ pub(crate) trait DiskFile: Send + Sync + Debug {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
     /// Writes all bytes. They are on disk after [`DiskFile::sync_data`] succeeded, not before.
     fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()>;
+    /// Writes all parts one behind the other, as [`DiskFile::write_all_at`] does, without copying
+    /// them together first where the system can.
+    fn write_all_parts_at(&self, parts: &[&[u8]], mut offset: u64) -> io::Result<()> {
+        for part in parts {
+            self.write_all_at(part, offset)?;
+            offset += part.len() as u64;
+        }
+        Ok(())
+    }
     /// `fdatasync`.
     fn sync_data(&self) -> io::Result<()>;
     /// Makes it longer, with the added bytes reserved, or shorter, with the bytes cut off given back.
@@ -49,6 +63,11 @@ pub(crate) trait Disk: Send + Sync + Debug {
     fn sync_dir(&self, dir: &Path) -> io::Result<()>;
     /// Room on the disk that will hold `path`; `None` where reserving it makes no sense, in memory.
     fn room(&self, path: &Path) -> io::Result<Option<Room>>;
+
+    /// Bytes that a new file in this folder could take; `u64::MAX` when nobody knows.
+    fn free_bytes(&self, _dir: &Path) -> u64 {
+        u64::MAX
+    }
 
     /// The whole content of a file; `None` when there is none.
     fn read(&self, path: &Path) -> io::Result<Option<Vec<u8>>> {
@@ -89,6 +108,26 @@ impl DiskFile for File {
 
     fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
         FileExt::write_all_at(self, bytes, offset)
+    }
+
+    fn write_all_parts_at(&self, parts: &[&[u8]], offset: u64) -> io::Result<()> {
+        let mut slices: Vec<IoSlice<'_>> = parts.iter().map(|part| IoSlice::new(part)).collect();
+        let mut rest = slices.as_mut_slice();
+        IoSlice::advance_slices(&mut rest, 0);
+        let mut at = i64::try_from(offset).map_err(io::Error::other)?;
+        while !rest.is_empty() {
+            let some = &rest[..rest.len().min(MAX_PARTS)];
+            match pwritev(self, some, at) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(n) => {
+                    IoSlice::advance_slices(&mut rest, n);
+                    at += n as i64;
+                }
+                Err(nix::errno::Errno::EINTR) => {}
+                Err(errno) => return Err(errno.into()),
+            }
+        }
+        Ok(())
     }
 
     fn sync_data(&self) -> io::Result<()> {
@@ -172,5 +211,13 @@ impl Disk for RealDisk {
             free: stat.blocks_available().saturating_mul(block),
             total: stat.blocks().saturating_mul(block),
         }))
+    }
+
+    fn free_bytes(&self, dir: &Path) -> u64 {
+        statvfs(dir).map_or(u64::MAX, |space| {
+            space
+                .blocks_available()
+                .saturating_mul(space.fragment_size())
+        })
     }
 }
