@@ -8,6 +8,7 @@
 //! <data>/snapshots/      the detectors' states (atomic files; rebuildable)
 //! <data>/index/          sled, a projection of the log (rebuildable)
 //! <data>/quarantine/     a second log: input that could not be used
+//! <data>/media/*.vid     footage, and the clips that it makes
 //! <data>/ballast         space in reserve for all of this
 //! <data>/aside/          damaged parts, for whoever wants to look
 //! ```
@@ -17,6 +18,7 @@
 //! | [`log`] | format and procedures, with every fsync named |
 //! | `outbox` | what is owed to head office: numbers, limits, what became of each message |
 //! | [`index`] | questions about the log |
+//! | [`media`] | footage: frames, clips, what goes first when there is no room |
 //! | `snapshot`, `quarantine`, `identity` | the smaller files |
 //! | `keeper` | the thread that prepares, recycles and saves |
 //! | `reserve` | space that belongs to us before we need it |
@@ -28,6 +30,7 @@
 pub mod failpoint;
 pub mod index;
 pub mod log;
+pub mod media;
 
 mod atomic_file;
 mod disk;

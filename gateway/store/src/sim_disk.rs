@@ -48,6 +48,8 @@ struct State {
     failed_syncs: u32,
     /// Syncs wait, as in the moment before a cut.
     stalled: bool,
+    /// Bytes that new files may still take; no bound without.
+    free: Option<u64>,
     in_sync: u32,
     /// Bytes that fit on it; `None` for any number.
     limit: Option<u64>,
@@ -167,6 +169,11 @@ impl SimDisk {
         self.0.lock().unwrap().failing_syncs = n;
     }
 
+    /// Bytes that new files may still take.
+    pub(crate) fn set_free(&self, bytes: u64) {
+        self.0.lock().unwrap().free = Some(bytes);
+    }
+
     pub(crate) fn failed_syncs(&self) -> u32 {
         self.0.lock().unwrap().failed_syncs
     }
@@ -258,6 +265,12 @@ impl Disk for SimDisk {
     fn create(&self, path: &Path, len: u64) -> io::Result<Arc<dyn DiskFile>> {
         let mut state = self.0.lock().unwrap();
         state.check_room(len)?;
+        if let Some(free) = state.free {
+            if free < len {
+                return Err(io::Error::from_raw_os_error(nix::libc::ENOSPC));
+            }
+            state.free = Some(free - len);
+        }
         state.next += 1;
         let inode = state.next;
         let bytes = vec![0; len as usize];

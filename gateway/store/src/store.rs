@@ -7,6 +7,7 @@ use crate::identity::{self, Identity};
 use crate::index::{Index, IndexOptions};
 use crate::keeper::Keeper;
 use crate::log::{self, Damage, Log, LogOptions, Scan, SeqRange, Urgency, log_id_of};
+use crate::media::{Media, MediaError, MediaOpened, MediaOptions};
 use crate::opening::{last_boot, read_state, take_lock};
 use crate::options::StoreOptions;
 use crate::outbox::{self, Numbers, Outbox};
@@ -15,7 +16,7 @@ use crate::reserve::{Reserve, was_full};
 use crate::snapshot::Snapshots;
 use crate::usage::{Counters, LogState};
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -63,6 +64,9 @@ pub(crate) struct Inner {
     keeper_thread: Mutex<Option<JoinHandle<()>>>,
     closed: AtomicBool,
     pub(crate) log_budget_bytes: u64,
+    disk: Arc<dyn Disk>,
+    dir: PathBuf,
+    media_opened: AtomicBool,
     /// Given back when everything else is done.
     lock: File,
 }
@@ -159,7 +163,7 @@ impl Store {
         let outbox = Outbox::new(Arc::clone(&log.inner), limits, state, Arc::clone(&counters));
         let outbox = Arc::new(outbox);
         let (quarantine, found) = Quarantine::open(
-            disk,
+            Arc::clone(&disk),
             dir,
             identity.log_id,
             options.quarantine_budget_bytes,
@@ -236,6 +240,9 @@ impl Store {
             keeper_thread: Mutex::new(Some(keeper_thread)),
             closed: AtomicBool::new(false),
             log_budget_bytes: options.log_budget_bytes,
+            disk,
+            dir: dir.to_owned(),
+            media_opened: AtomicBool::new(false),
             lock,
         };
         Ok((
@@ -427,6 +434,24 @@ impl Store {
     #[must_use]
     pub fn quarantined(&self, limit: usize) -> Vec<Quarantined> {
         self.inner.keeper.quarantine.newest(limit)
+    }
+
+    /// Opens the footage beside the log, once; it is closed before the store is. Blocks while it
+    /// reads headers and what was not sealed.
+    ///
+    /// # Errors
+    /// [`MediaError::Options`] for options that make no sense or when it was opened before,
+    /// [`MediaError::Io`]. Damage is no error: it is told in
+    /// [`MediaOpened`].
+    pub fn open_media(&self, options: MediaOptions) -> Result<(Media, MediaOpened), MediaError> {
+        let Inner {
+            disk, dir, log_id, ..
+        } = &*self.inner;
+        if self.inner.media_opened.swap(true, Ordering::AcqRel) {
+            let text = "the footage was opened before".into();
+            return Err(MediaError::Options(text));
+        }
+        Media::open_on(Arc::clone(disk), &dir.join("media"), *log_id, options)
     }
 
     #[cfg(test)]
