@@ -59,6 +59,8 @@ enum What {
     ReceiptTap(measure::receipt::Options),
     /// A start with a full log after a kill.
     Restart(measure::restart::Options),
+    /// Footage: bytes written, clips, openings.
+    Media(measure::media::Options),
     /// Fills a log and dies (part of `restart`).
     #[command(hide = true)]
     Fill(measure::restart::FillOptions),
@@ -78,6 +80,7 @@ fn main() -> Result<ExitCode> {
         What::Idle(o) => measure::idle::run(o, &place, &mut report)?,
         What::ReceiptTap(o) => measure::receipt::run(o, &place, &mut report)?,
         What::Restart(o) => measure::restart::run(o, &place, &mut report)?,
+        What::Media(o) => measure::media::run(o, &place, &mut report)?,
         What::Fill(o) => measure::restart::fill(o)?,
     }
     Ok(if options.check && report.missed() {

@@ -6,6 +6,7 @@ pub mod edge;
 pub mod enqueue;
 pub mod events;
 pub mod idle;
+pub mod media;
 pub mod receipt;
 pub mod restart;
 pub mod urgent;
