@@ -7,6 +7,7 @@
 pub mod drawer_edges;
 pub mod escpos;
 pub mod log_recovery;
+pub mod media_recovery;
 pub mod money;
 pub mod pos_event;
 pub mod receipt_tap;
@@ -18,10 +19,11 @@ pub mod timestamp;
 pub type Target = fn(&[u8]);
 
 /// Every target with its name.
-pub const TARGETS: [(&str, Target); 9] = [
+pub const TARGETS: [(&str, Target); 10] = [
     ("drawer_edges", drawer_edges::run),
     ("escpos", escpos::run),
     ("log_recovery", log_recovery::run),
+    ("media_recovery", media_recovery::run),
     ("money", money::run),
     ("pos_event", pos_event::run),
     ("receipt_tap", receipt_tap::run),

@@ -9,7 +9,7 @@ use super::{
     Clip, ClipDescriptor, Commit, Inner, Mark, MediaError, MediaEvent, MediaFull, MediaOpened,
     MediaOptions, MediaState, Pin, Refusal, ReserveState, StoredFrame, open,
 };
-use crate::disk::Disk;
+use crate::disk::{Disk, RealDisk};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex};
@@ -34,6 +34,20 @@ struct Shared {
 }
 
 impl Media {
+    /// The same as [`crate::Store::open_media`] without a store: nothing keeps another process out.
+    /// For tests that make up the files.
+    ///
+    /// # Errors
+    /// As there.
+    #[doc(hidden)]
+    pub fn open_alone(
+        dir: &Path,
+        log_id: LogId,
+        options: MediaOptions,
+    ) -> Result<(Media, MediaOpened), MediaError> {
+        Self::open_on(Arc::new(RealDisk), dir, log_id, options)
+    }
+
     /// Opens the media in `dir`. Blocks while it reads headers and what was not sealed.
     pub(crate) fn open_on(
         disk: Arc<dyn Disk>,

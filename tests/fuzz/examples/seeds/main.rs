@@ -2,6 +2,7 @@
 //! `regression-…` are kept as they are; they were found, not made.
 
 mod logs;
+mod media;
 
 use std::fs;
 use std::io::Result;
@@ -23,6 +24,7 @@ fn main() -> Result<()> {
     texts()?;
     records()?;
     logs::make()?;
+    media::make()?;
     drawer_edges()
 }
 
