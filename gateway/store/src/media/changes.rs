@@ -20,6 +20,8 @@ pub(crate) struct Held {
     pub(crate) table: Table,
     /// By camera and boot: the first and last frame that was taken and found no segment.
     lost: BTreeMap<(u8, u64), (u64, u64)>,
+    /// Segments that took copies of the frames that are being thinned.
+    pub(crate) copied_to: BTreeSet<u64>,
 }
 
 impl Held {
@@ -28,6 +30,7 @@ impl Held {
             pool,
             table,
             lost: BTreeMap::new(),
+            copied_to: BTreeSet::new(),
         }
     }
 
@@ -101,17 +104,17 @@ impl Held {
                 }
                 if thinned.moved {
                     clip.places.retain(|place| place.ordinal != thinned.ordinal);
-                    match clip
-                        .places
-                        .iter_mut()
-                        .find(|place| place.ordinal == ordinal)
-                    {
-                        Some(place) => place.thinned = true,
-                        None => clip.places.push(Place {
-                            ordinal,
-                            pre: true,
-                            thinned: true,
-                        }),
+                    // Not wherever such frames lie: what was left behind may be there still.
+                    for at in self.copied_to.iter().copied().chain([ordinal]) {
+                        let mut known = clip.places.iter_mut();
+                        match known.find(|place| place.ordinal == at) {
+                            Some(place) => place.thinned = true,
+                            None => clip.places.push(Place {
+                                ordinal: at,
+                                pre: true,
+                                thinned: true,
+                            }),
+                        }
                     }
                     clip.thinned = true;
                     for track in &mut clip.report.cameras {

@@ -45,7 +45,7 @@ enum Action {
 fn actions() -> impl Strategy<Value = Action> {
     let milli = || prop::sample::select(vec![100_u16, 400, 600, 900]);
     prop_oneof![
-        8 => (1..70_u64, 1..3_u8, milli())
+        8 => (1..120_u64, 1..3_u8, milli())
             .prop_map(|(frames, cameras, milli)| Action::Record { frames, cameras, milli }),
         3 => (1..60_u64, milli()).prop_map(|(frames, milli)| Action::Again { frames, milli }),
         1 => (1..40_u64).prop_map(Action::Provisional),
@@ -123,7 +123,8 @@ impl World {
             track.bytes = (first..=last).map(|seq| size(seq) as u64).sum();
             track
         });
-        clip(n, milli, first.midpoint(last), tracks.collect())
+        // Most of it is before the alert, so that there is something to thin.
+        clip(n, milli, last - (last - first) / 8, tracks.collect())
     }
 
     fn commit(&mut self, n: u64, clip: ClipDescriptor) {

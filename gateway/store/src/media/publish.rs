@@ -6,7 +6,7 @@ use super::changes::TABLE_STEP;
 use super::format::{
     Kind, RECORD_HEADER, RecordHeader, SEAL_RUNS, Seal, encode_index, record_size, salted,
 };
-use super::pool::Used;
+use super::pool::{Run, Used};
 use super::queue::{Change, Item};
 use crate::failpoint;
 use std::collections::BTreeMap;
@@ -51,8 +51,13 @@ impl Inner {
         }
         let mut steps = BTreeMap::new();
         for item in items {
-            let Item::Change(change, _) = item else {
-                continue;
+            let change = match item {
+                Item::Change(change, _) => change,
+                Item::Copy(_) => {
+                    held.copied_to.insert(current.ordinal);
+                    continue;
+                }
+                Item::Frame(_) => continue,
             };
             let id = change.clip_id();
             match change {
@@ -117,17 +122,27 @@ impl Inner {
         let padding = vec![0; size - RECORD_HEADER - body.len()];
         let parts: [&[u8]; 3] = [&header, &body, &padding];
         current.file.write_all_parts_at(&parts, current.offset)?;
-        // Both fit: a segment is at most 256 MiB.
+        self.counters.bytes_written.add(size as u64);
+        // A segment is at most 256 MiB.
+        self.write_seal(current, current.offset as u32, size as u64, runs)
+    }
+
+    /// Writes the seal that names an index which was written before, and syncs both.
+    pub(super) fn write_seal(
+        &self,
+        current: &Current,
+        index_at: u32,
+        index_size: u64,
+        runs: Vec<Run>,
+    ) -> io::Result<()> {
         let seal = Seal {
-            index_at: current.offset as u32,
-            end: (current.offset + size as u64) as u32,
+            index_at,
+            end: index_at.saturating_add(index_size as u32),
             runs: (runs.len() <= SEAL_RUNS).then_some(runs),
         };
         let (at, bytes) = seal.encode(current.salt);
         current.file.write_all_at(&bytes, at)?;
-        self.counters
-            .bytes_written
-            .add(size as u64 + bytes.len() as u64);
+        self.counters.bytes_written.add(bytes.len() as u64);
         failpoint::hit("media.seal.written")?;
         current.file.sync_data()?;
         self.counters.other_syncs.add(1);

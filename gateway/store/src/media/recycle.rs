@@ -120,7 +120,8 @@ impl Writer {
     /// of its clips. Without copies, when they would save less than half.
     fn thin(&self, choice: &Choice) -> io::Result<(VecDeque<Item>, bool)> {
         let (used, clips) = {
-            let held = crate::lock(&self.media.held);
+            let mut held = crate::lock(&self.media.held);
+            held.copied_to.clear();
             let clips = choice.clips.iter().filter_map(|id| held.table.get(*id));
             let clips: Vec<Arc<Clip>> = clips.map(Arc::clone).collect();
             let Some(used) = held.pool.used.get(&choice.ordinal) else {
@@ -193,7 +194,7 @@ impl Writer {
             let end = u64::from(last.offset) + super::format::record_size(last.len as usize) as u64;
             let sealed = self.media.disk.open(&self.media.path(used.slot));
             let sealed = sealed.and_then(|file| {
-                self.media.seal(&Current {
+                let current = Current {
                     ordinal,
                     slot: used.slot,
                     file,
@@ -205,7 +206,14 @@ impl Writer {
                     write: u32::MAX - 1,
                     records: used.entries.len(),
                     header: None,
-                })
+                };
+                if last.kind == Kind::Index {
+                    let size = end - u64::from(last.offset);
+                    return self
+                        .media
+                        .write_seal(&current, last.offset, size, used.runs.clone());
+                }
+                self.media.seal(&current)
             });
             if let Err(error) = sealed {
                 tracing::warn!(%error, segment = ordinal, "media segment not sealed: the next start reads all of it");

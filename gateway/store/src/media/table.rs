@@ -104,6 +104,8 @@ pub(crate) struct Table {
     sizes: BTreeMap<ClipId, usize>,
     /// Oldest first.
     order: BTreeSet<(u64, ClipId)>,
+    /// Of them, those that were given up.
+    gone: BTreeSet<(u64, ClipId)>,
     /// How many that were given up are remembered.
     pub(crate) tombstones: usize,
     pub(crate) next_order: u64,
@@ -123,23 +125,19 @@ impl Table {
     pub(crate) fn apply(&mut self, clip: Clip) {
         let id = clip.request.clip_id;
         self.next_order = self.next_order.max(clip.order + 1);
-        self.order.insert((clip.order, id));
-        self.sizes.insert(id, clip.encode().len());
-        if let Some(before) = self.clips.insert(id, Arc::new(clip))
-            && self
-                .clips
-                .get(&id)
-                .is_some_and(|now| now.order != before.order)
-        {
+        if let Some(before) = self.clips.get(&id) {
             self.order.remove(&(before.order, id));
+            self.gone.remove(&(before.order, id));
         }
-        let gone: Vec<_> = self
-            .oldest_first()
-            .filter(|clip| clip.dropped().is_some())
-            .map(|clip| (clip.order, clip.request.clip_id))
-            .collect();
-        let too_many = gone.len().saturating_sub(self.tombstones);
-        for (order, id) in gone.into_iter().take(too_many) {
+        self.order.insert((clip.order, id));
+        if clip.dropped().is_some() {
+            self.gone.insert((clip.order, id));
+        }
+        self.sizes.insert(id, clip.encode().len());
+        self.clips.insert(id, Arc::new(clip));
+        while self.gone.len() > self.tombstones
+            && let Some((order, id)) = self.gone.pop_first()
+        {
             self.order.remove(&(order, id));
             self.clips.remove(&id);
             self.sizes.remove(&id);
