@@ -1,7 +1,7 @@
 SUMMARY = "Register gateway: ties cash drawer, receipts and cameras to what the till reports"
 SECTION = "net"
 # The program's own, and those of the crates linked into it.
-LICENSE = "Apache-2.0 & BSD-3-Clause & ISC & MIT & MPL-2.0 & Unicode-3.0 & Zlib"
+LICENSE = "Apache-2.0 & BSD-3-Clause & IJG & ISC & MIT & MPL-2.0 & Unicode-3.0 & Zlib"
 LIC_FILES_CHKSUM = "file://LICENSE;md5=3b83ef96387f14655fc854ddc3c6bd57"
 
 # The repository this layer lies in, as committed on its branch. A layer that was copied out of it
