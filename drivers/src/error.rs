@@ -107,7 +107,7 @@ impl DriverError {
         }
     }
 
-    #[cfg(any(feature = "gpiocdev", feature = "serial", test))]
+    #[cfg(any(feature = "gpiocdev", feature = "serial", feature = "v4l", test))]
     pub(crate) fn errno(device: &str, call: &'static str, errno: Errno) -> Self {
         Self::io(device, call, errno.into())
     }

@@ -16,7 +16,16 @@
 //! | `printer::receipt` | items into paper documents |
 //! | `printer::serial` | a serial port, opened so that it disturbs nobody |
 //! | `printer::replay` | a printer line played from a file or a channel |
-//! | `discover` | which lines and ports exist, and why one cannot be opened |
+//! | `camera` | frames of a camera |
+//! | `camera::jpeg` | whole, cut off, padded or incomplete JPEGs (pure) |
+//! | `camera::luma` | a small grey picture of a JPEG, without decoding it (pure) |
+//! | `camera::motion` | whether something moves in a part of the picture (pure) |
+//! | `camera::blinding` | dark, covered, frozen (pure) |
+//! | `camera::negotiate` | which of the offered pictures is taken (pure) |
+//! | `camera::v4l` | Video4Linux |
+//! | `camera::replay` | a camera played from a file or a channel |
+//! | `camera::scene` | a drawn checkout, for demonstrations |
+//! | `discover` | which lines, ports and cameras exist, and why one cannot be opened |
 //! | `error` | errors, and the reaction each one asks for |
 //! | `backoff` | when to try a lost device again |
 //! | `clock` | the monotonic clock that stamps everything |
@@ -24,7 +33,7 @@
 //! # How a device is used
 //!
 //! Opening a backend gives an object behind a small trait ([`drawer::EdgeSource`],
-//! [`printer::ByteTap`]); it blocks with a timeout, on a thread of its own. Its errors say
+//! [`printer::ByteTap`], `camera::FrameSource`); it blocks with a timeout, on a thread of its own. Its errors say
 //! by [`error::DriverError::kind`] whether to call again, to reopen, or to give up. What it
 //! yields goes through a pure core with the time passed in, so that everything about
 //! timing can be tested exactly.
@@ -32,7 +41,8 @@
 //! # Features
 //!
 //! `std` (default) opens devices and allocates; without it the pure cores remain and the
-//! crate is `no_std`. `gpiocdev` and `serial` (default) and `rppal` are the backends.
+//! crate is `no_std`. `gpiocdev`, `serial` and `v4l` (default) and `rppal` are the backends;
+//! `scene` draws in place of a camera.
 #![cfg_attr(not(feature = "std"), no_std)]
 #![cfg_attr(
     not(feature = "std"),
@@ -44,6 +54,8 @@
 
 #[cfg(feature = "std")]
 pub mod backoff;
+#[cfg(feature = "std")]
+pub mod camera;
 #[cfg(feature = "std")]
 pub mod clock;
 #[cfg(feature = "std")]
