@@ -1,7 +1,9 @@
 //! Which devices exist, and why one cannot be used.
 //!
 //! Discovery is apart from operation: listing opens no serial port (opening raises its
-//! modem lines) and requests no GPIO line. Every obstacle is one sentence with its remedy.
+//! modem lines), requests no GPIO line and lets no camera begin. Every obstacle is one sentence with its remedy.
+
+mod cameras;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -14,6 +16,8 @@ use nix::sys::stat::Mode;
 use nix::unistd::{AccessFlags, Gid, Group, access, isatty};
 
 use crate::drawer::line::LineSpec;
+
+pub use cameras::{FoundCamera, cameras, probe_camera};
 
 /// Why a device cannot be used, and what to do.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -209,10 +213,15 @@ pub fn serial_ports() -> Vec<FoundPort> {
     ports_below(Path::new("/sys/class/tty"), Path::new("/dev"))
 }
 
-fn ports_below(sys: &Path, dev: &Path) -> Vec<FoundPort> {
-    let by_id: BTreeMap<PathBuf, PathBuf> = entries(&dev.join("serial/by-id"))
+/// The stable names in a folder of links, by the device each stands for.
+fn stable_names(folder: &Path) -> BTreeMap<PathBuf, PathBuf> {
+    entries(folder)
         .filter_map(|link| Some((fs::canonicalize(&link).ok()?, link)))
-        .collect();
+        .collect()
+}
+
+fn ports_below(sys: &Path, dev: &Path) -> Vec<FoundPort> {
+    let by_id = stable_names(&dev.join("serial/by-id"));
     let mut ports: Vec<FoundPort> = entries(sys)
         // Consoles and pseudo-terminals have no driver of a device behind them.
         .filter(|entry| entry.join("device/driver").exists())
@@ -226,7 +235,7 @@ fn ports_below(sys: &Path, dev: &Path) -> Vec<FoundPort> {
                 by_id: fs::canonicalize(&path)
                     .ok()
                     .and_then(|device| by_id.get(&device).cloned()),
-                usable: look_at_port(&path),
+                usable: look_at(&path, PORT),
                 path,
             })
         })
@@ -248,20 +257,22 @@ fn entries(folder: &Path) -> impl Iterator<Item = PathBuf> {
 /// # Errors
 /// Why not.
 pub fn probe_port(path: &Path) -> Result<(), Unusable> {
-    look_at_port(path)?;
+    look_at(path, PORT)?;
     let flags = OFlag::O_RDWR | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
     let port = open(path, flags, Mode::empty()).map_err(|errno| judge_errno(path, errno))?;
     match isatty(&port) {
         Ok(true) => Ok(()),
-        _ => Err(not_a_port(path)),
+        _ => Err(wrong_kind(path, PORT)),
     }
 }
 
-/// What can be said about a port without opening it.
-fn look_at_port(path: &Path) -> Result<(), Unusable> {
+const PORT: &str = "serial port";
+
+/// What can be said about a device without opening it.
+fn look_at(path: &Path, what: &'static str) -> Result<(), Unusable> {
     let metadata = fs::metadata(path).map_err(|error| judge_io(path, &error))?;
     if !metadata.file_type().is_char_device() {
-        return Err(not_a_port(path));
+        return Err(wrong_kind(path, what));
     }
     access(path, AccessFlags::R_OK | AccessFlags::W_OK)
         .map_err(|errno| judge_errno(path, errno))?;
@@ -274,10 +285,10 @@ fn look_at_port(path: &Path) -> Result<(), Unusable> {
     }
 }
 
-fn not_a_port(path: &Path) -> Unusable {
+fn wrong_kind(path: &Path, what: &'static str) -> Unusable {
     Unusable::WrongKind {
         device: path.display().to_string(),
-        what: "serial port",
+        what,
     }
 }
 
