@@ -16,12 +16,13 @@ pub struct Splitter {
 }
 
 impl Splitter {
-    /// Takes JPEGs of up to `max_bytes`.
+    /// Takes JPEGs of up to `max_bytes`, at least two.
     pub fn new(max_bytes: usize) -> Self {
         Self {
             scanner: Scanner::default(),
             jpeg: BytesMut::new(),
-            max_bytes,
+            // What begins a JPEG is held before its length is known.
+            max_bytes: max_bytes.max(2),
             skipped: 0,
         }
     }

@@ -21,9 +21,10 @@ impl Picture {
         let mut pixels = Vec::new();
         for at in 0..width * height {
             numbers = numbers.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            // A slope, some noise, and a dark corner.
+            // A slope, some noise (the finest fills blocks to their last coefficient), and a
+            // dark corner.
             let slope = (at % width) * 200 / width;
-            let value = (slope + (numbers >> 27) as usize).min(255) as u8;
+            let value = (slope + (numbers >> (27 + self.seed % 5)) as usize).min(255) as u8;
             let value = if at % width < width / 3 && at < width * height / 3 {
                 value / 8
             } else {
@@ -219,4 +220,18 @@ fn a_progressive_jpeg_is_not_read() {
         .encode(&[90; 16 * 16], 16, 16, ColorType::Luma)
         .expect("it encodes");
     assert_eq!(read(&jpeg), Err(Refused::Unsupported));
+}
+
+#[test]
+fn an_even_grey_is_read_as_it_is() {
+    for grey in [1, 20, 127, 128, 200, 254] {
+        let mut jpeg = Vec::new();
+        Encoder::new(&mut jpeg, 90)
+            .encode(&[grey; 24 * 16], 24, 16, ColorType::Luma)
+            .expect("it encodes");
+        let luma = read(&jpeg).expect("a JPEG");
+        assert_eq!((luma.columns(), luma.rows()), (3, 2));
+        let near = |cell: &u8| cell.abs_diff(grey) <= 1;
+        assert!(luma.cells().iter().all(near), "{grey}: {:?}", luma.cells());
+    }
 }

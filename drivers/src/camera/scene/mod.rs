@@ -248,13 +248,7 @@ fn hands(canvas: &mut Canvas, hands: Hands, drawer: i32, now_ns: u64) {
         Hands::Counter | Hands::Drawer => (250, 330),
     };
     for (side, moved) in [(-34, moved), (34, -moved)] {
-        canvas.rectangle(
-            x + side - 14,
-            y + moved,
-            28,
-            HEIGHT - y,
-            Colour(150, 40, 44),
-        );
+        canvas.rectangle(x + side - 14, y + moved, 28, HEIGHT, Colour(150, 40, 44));
         canvas.ellipse(x + side, y + moved, 20, 26, skin);
     }
 }
