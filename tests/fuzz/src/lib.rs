@@ -4,6 +4,7 @@
 //! what libFuzzer makes up; a test hands it every committed seed.
 #![warn(missing_docs)]
 
+pub mod camera_jpeg;
 pub mod drawer_edges;
 pub mod escpos;
 pub mod log_recovery;
@@ -19,7 +20,8 @@ pub mod timestamp;
 pub type Target = fn(&[u8]);
 
 /// Every target with its name.
-pub const TARGETS: [(&str, Target); 10] = [
+pub const TARGETS: [(&str, Target); 11] = [
+    ("camera_jpeg", camera_jpeg::run),
     ("drawer_edges", drawer_edges::run),
     ("escpos", escpos::run),
     ("log_recovery", log_recovery::run),
