@@ -4,16 +4,19 @@
 //! unknown keys and the environment names come from it. [`layers`] merges and remembers where
 //! each value came from. What is here is the result: plain values, checked.
 
+pub mod cameras;
 pub mod keys;
 pub mod layers;
 
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use tillwatch_protocol::settings::{AlertPolicy, OpeningHours};
 use tillwatch_protocol::{DetectionSettings, ReceiptPolicy, RegisterId, StoreCode};
 
+pub use cameras::Camera;
 pub use layers::{ConfigError, Layers, Origin};
 
 /// A secret that shows itself to nobody.
@@ -85,6 +88,8 @@ pub struct Config {
     pub storage: Storage,
     /// Footage around alerts.
     pub clips: Clips,
+    /// The cameras by name; a camera's number is its place here.
+    pub cameras: BTreeMap<String, Camera>,
     /// Thresholds and rules.
     pub detection: Detection,
     /// The program's own log.
@@ -111,6 +116,7 @@ impl Default for Config {
             ingest: Ingest::default(),
             storage: Storage::default(),
             clips: Clips::default(),
+            cameras: BTreeMap::new(),
             detection: Detection::default(),
             log: Log::default(),
         }
@@ -363,6 +369,8 @@ pub struct Storage {
     pub quarantine_mib: u32,
     /// Most messages that wait for head office.
     pub outbox_max: u32,
+    /// Mebibytes for footage.
+    pub media_mib: u32,
 }
 
 impl Default for Storage {
@@ -371,6 +379,7 @@ impl Default for Storage {
             log_mib: 512,
             quarantine_mib: 16,
             outbox_max: 100_000,
+            media_mib: 2_048,
         }
     }
 }
@@ -381,11 +390,16 @@ impl Default for Storage {
 pub struct Clips {
     /// Seconds before and after an alert.
     pub window_s: u32,
+    /// Mebibytes of memory for what all cameras saw last.
+    pub ring_mib: u32,
 }
 
 impl Default for Clips {
     fn default() -> Self {
-        Self { window_s: 60 }
+        Self {
+            window_s: 60,
+            ring_mib: 64,
+        }
     }
 }
 
@@ -412,9 +426,9 @@ pub struct Detection {
     /// Rules whose findings are kept but are no alerts.
     pub silent_rules: Vec<String>,
     /// Base scores by event type that differ from the defaults.
-    pub base: std::collections::BTreeMap<String, f64>,
+    pub base: BTreeMap<String, f64>,
     /// Alert policies by event type that differ from the defaults.
-    pub policy: std::collections::BTreeMap<String, AlertPolicy>,
+    pub policy: BTreeMap<String, AlertPolicy>,
 }
 
 impl Default for Detection {
@@ -429,8 +443,8 @@ impl Default for Detection {
             left_open_s: 60,
             disabled_rules: Vec::new(),
             silent_rules: Vec::new(),
-            base: std::collections::BTreeMap::new(),
-            policy: std::collections::BTreeMap::new(),
+            base: BTreeMap::new(),
+            policy: BTreeMap::new(),
         }
     }
 }

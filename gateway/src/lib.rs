@@ -1,7 +1,7 @@
 //! The register's box: sources, pipeline, uplink, web, console.
 //!
 //! Arrows point down only:
-//! `main → run → {web, console, uplink, pipeline} → sources → {store, detect, drivers} → protocol`.
+//! `main → run → {web, console, uplink, clips, pipeline} → sources → {store, detect, drivers} → protocol`.
 //!
 //! | module | what |
 //! | --- | --- |
@@ -12,6 +12,7 @@
 //! | [`intake`] | the two bounded lanes into the pipeline |
 //! | [`sources`] | one file per way in |
 //! | [`pipeline`] | the one task that appends, detects and queues |
+//! | [`clips`] | footage around alerts: memory, recording, export |
 //! | [`live`] | what just became durable, for the live feed |
 //! | [`uplink`] | from the outbox to head office's broker |
 //! | [`web`] | HTTP and the control socket |
@@ -20,6 +21,7 @@
 //! | [`start`] | flags, configuration, demo, signals, terminal |
 
 pub mod broker;
+pub mod clips;
 pub mod clock;
 pub mod config;
 pub mod console;

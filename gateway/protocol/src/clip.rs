@@ -22,7 +22,7 @@ pub struct FrameKey {
     pub camera: u8,
     /// Ordinal of the boot, as in [`Stamp::boot`].
     pub boot: u64,
-    /// Counted by the gateway per camera and boot, from 1; a frame that was lost on the way from
+    /// Counted by the gateway per camera and boot, rising; a frame that was lost on the way from
     /// the camera leaves a hole.
     pub seq: u64,
 }

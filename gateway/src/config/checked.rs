@@ -16,14 +16,14 @@ pub struct Invalid {
     pub why: String,
 }
 
-fn invalid(key: impl Into<String>, why: impl Into<String>) -> Invalid {
+pub(super) fn invalid(key: impl Into<String>, why: impl Into<String>) -> Invalid {
     Invalid {
         key: key.into(),
         why: why.into(),
     }
 }
 
-fn between(key: &str, value: u64, low: u64, high: u64) -> Result<(), Invalid> {
+pub(super) fn between(key: &str, value: u64, low: u64, high: u64) -> Result<(), Invalid> {
     if (low..=high).contains(&value) {
         return Ok(());
     }
@@ -244,7 +244,15 @@ impl Config {
             1_000,
             1_000_000,
         )?;
+        between(
+            "storage.media_mib",
+            u64::from(self.storage.media_mib),
+            64,
+            16_777_216,
+        )?;
         between("clips.window_s", u64::from(self.clips.window_s), 1, 600)?;
+        between("clips.ring_mib", u64::from(self.clips.ring_mib), 8, 1_024)?;
+        super::cameras::check(&self.cameras)?;
         Ok(())
     }
 }

@@ -181,7 +181,7 @@ impl Layers {
         let mut rows = Vec::new();
         for key in keys::KEYS {
             let inside = self.values.iter().filter(|(path, _)| {
-                *path == key.path
+                key.names(path)
                     || (key.kind == Kind::Table && path.starts_with(&format!("{}.", key.path)))
             });
             let before = rows.len();

@@ -178,7 +178,8 @@ fn every_key_is_documented() {
     // Keys without a default are reached by their example.
     for key in keys::KEYS.iter().filter(|key| !key.example.is_empty()) {
         let mut file = String::new();
-        let (section, name) = key.path.rsplit_once('.').unwrap_or(("", key.path));
+        let path = key.path.replace('*', "any_name");
+        let (section, name) = path.rsplit_once('.').unwrap_or(("", &path));
         if !section.is_empty() {
             file += &format!("[{section}]\n");
         }
@@ -190,5 +191,60 @@ fn every_key_is_documented() {
                 key.path
             );
         }
+    }
+}
+
+#[test]
+fn a_camera_is_a_section_with_a_name_of_the_users_choice() {
+    let file = "[cameras.counter]\ndevice = \"/dev/video0\"\ncustomer_side = \"0, 0, 100, 40\"\n";
+    let environment = [("TILLWATCH_CAMERAS__DOOR__REPLAY", "/tmp/door.mjpeg")];
+    let layers = load(file, &environment).unwrap();
+    let cameras = &layers.config().cameras;
+    assert_eq!(cameras.keys().collect::<Vec<_>>(), ["counter", "door"]);
+    assert_eq!(cameras["counter"].fps, 15);
+    let part = cameras["counter"].customer_side().unwrap().unwrap();
+    assert_eq!(
+        (part.left, part.top, part.width, part.height),
+        (0, 0, 100, 40)
+    );
+    let rows = layers.rows();
+    let row = rows.iter().find(|row| row.key == "cameras.door.replay");
+    assert_eq!(
+        row.unwrap().origin.to_string(),
+        "environment TILLWATCH_CAMERAS__DOOR__REPLAY"
+    );
+}
+
+#[test]
+fn a_camera_that_cannot_work_is_refused_by_its_key() {
+    let cases = [
+        (
+            "[cameras.counter]\nfps = 15",
+            "`cameras.counter.device` is missing",
+        ),
+        (
+            "[cameras.counter]\ndevise = \"x\"",
+            "unknown key `cameras.counter.devise`",
+        ),
+        (
+            "[cameras.Counter]\ndevice = \"x\"",
+            "unknown key `cameras.Counter.device`",
+        ),
+        (
+            "[cameras.a]\ndevice = \"x\"\nreplay = \"y\"",
+            "`cameras.a.device` and `replay` are both set",
+        ),
+        (
+            "[cameras.a]\ndevice = \"x\"\nfps = 0",
+            "`cameras.a.fps` is 0; it must lie between 1 and 60",
+        ),
+        (
+            "[cameras.a]\ndevice = \"x\"\ncustomer_side = \"10,0,100,40\"",
+            "`cameras.a.customer_side` is `10,0,100,40`",
+        ),
+    ];
+    for (file, why) in cases {
+        let text = complaint(file, &[]);
+        assert!(text.contains(why), "{text}");
     }
 }
