@@ -61,6 +61,8 @@ enum What {
     Restart(measure::restart::Options),
     /// Footage: bytes written, clips, openings.
     Media(measure::media::Options),
+    /// Ten minutes of a camera's JPEGs as an MP4 file.
+    Remux(measure::remux::Options),
     /// Fills a log and dies (part of `restart`).
     #[command(hide = true)]
     Fill(measure::restart::FillOptions),
@@ -81,6 +83,7 @@ fn main() -> Result<ExitCode> {
         What::ReceiptTap(o) => measure::receipt::run(o, &place, &mut report)?,
         What::Restart(o) => measure::restart::run(o, &place, &mut report)?,
         What::Media(o) => measure::media::run(o, &place, &mut report)?,
+        What::Remux(o) => measure::remux::run(o, &place, &mut report)?,
         What::Fill(o) => measure::restart::fill(o)?,
     }
     Ok(if options.check && report.missed() {

@@ -8,5 +8,6 @@ pub mod events;
 pub mod idle;
 pub mod media;
 pub mod receipt;
+pub mod remux;
 pub mod restart;
 pub mod urgent;
