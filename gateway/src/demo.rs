@@ -89,6 +89,7 @@ impl Wires {
         });
         Devices {
             drawer: Some((open, true)),
+            cameras: Vec::new(),
         }
     }
 }

@@ -55,6 +55,10 @@ pub mod part {
     pub const CONTROL: &str = "control";
     /// Head office's broker.
     pub const UPLINK: &str = "uplink";
+    /// The cameras, by number.
+    pub const CAMERAS: [&str; 8] = [
+        "camera0", "camera1", "camera2", "camera3", "camera4", "camera5", "camera6", "camera7",
+    ];
 }
 
 /// Shared, cheap to read, never held across waiting.

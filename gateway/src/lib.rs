@@ -62,6 +62,8 @@ pub struct Shared {
     pub intake: intake::Intake,
     /// What just became durable.
     pub live: broadcast::Sender<live::LiveItem>,
+    /// Cameras and their footage; `None` on a register without a camera.
+    pub clips: Option<clips::Clips>,
 }
 
 /// Who a gateway is: exactly one register.

@@ -14,6 +14,8 @@ pub mod restore;
 mod till;
 mod told;
 
+use crate::clips::recorder::Told;
+use crate::clips::suspicion::Suspicion;
 use crate::intake::Lanes;
 use crate::{Shared, live};
 use outcome::Messages;
@@ -61,6 +63,7 @@ pub struct Pipeline {
     redelivery: Option<Redelivery>,
     asked: Option<till::Asked>,
     live: mpsc::Sender<live::LiveItem>,
+    suspicion: Suspicion,
     outcomes: Vec<Outcome>,
     /// Told when alerts are logged without a message, because the outbox is full.
     refused: Arc<Notify>,
@@ -103,6 +106,7 @@ impl Pipeline {
             redelivery: None,
             asked: None,
             live,
+            suspicion: Suspicion::default(),
             snapshot: SnapshotState {
                 events: 0,
                 at: Instant::now(),
@@ -299,12 +303,26 @@ impl Pipeline {
         }
         let seq = event.seq;
         self.engine.on_event(&event, &mut self.outcomes);
+        self.tell_recorder(&event);
         self.snapshot.events += 1;
         self.publish(seq, Record::Event(event));
         if !self.outcomes.is_empty() {
             self.conclude(stamp).await?;
         }
         Ok(seq)
+    }
+
+    /// What footage is worth keeping for, before any alert or after a verdict.
+    fn tell_recorder(&mut self, event: &Event) {
+        let Some(clips) = &self.shared.clips else {
+            return;
+        };
+        if let Some(span) = self.suspicion.on_event(&event.stamp, &event.body) {
+            clips.requests.tell(Told::Suspicion(span));
+        }
+        if let EventBody::Review(review) = &event.body {
+            clips.requests.tell(Told::Reviewed(review.alert_id));
+        }
     }
 
     async fn append(&mut self, records: &[Record]) -> Result<(), PipelineError> {
@@ -388,6 +406,9 @@ impl Pipeline {
             self.refused.notify_one();
         }
         for (offset, record) in (0..).zip(records) {
+            if let (Record::ClipRequest(request), Some(clips)) = (&record, &self.shared.clips) {
+                clips.requests.tell(Told::Clip(Box::new(request.clone())));
+            }
             if !matches!(record, Record::Outbox(_)) {
                 self.publish(Seq(first.0 + offset), record);
             }

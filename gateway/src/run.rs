@@ -1,5 +1,7 @@
 //! Wires the parts of a gateway together and takes them down again in order.
 
+pub mod footage;
+
 use crate::clock::Clocks;
 use crate::config::{Config, Layers};
 use crate::health::{Health, PartState, part};
@@ -14,6 +16,7 @@ use std::time::Duration;
 use tillwatch_protocol::{
     Event, EventBody, Notice, Quarantined, Record, RegisterId, StoreCode, Witness, WitnessState,
 };
+use tillwatch_store::media::MediaError;
 use tillwatch_store::{OutboxLimits, Store, StoreError, StoreOptions, failpoint};
 use tokio::net::TcpListener;
 use tokio::sync::{broadcast, watch};
@@ -57,6 +60,15 @@ pub enum RunError {
     /// A device is named in a way that no device can be.
     #[error(transparent)]
     Device(#[from] tillwatch_drivers::DriverError),
+    /// The footage.
+    #[error("the footage in {dir} cannot be used: {why}")]
+    Footage {
+        /// Which directory.
+        dir: PathBuf,
+        /// Why.
+        #[source]
+        why: MediaError,
+    },
     /// No more threads.
     #[error("cannot start the {thread} thread: {why}")]
     Thread {
@@ -97,6 +109,8 @@ impl RunError {
 pub struct Devices {
     /// The drawer's lines, and whether the kick line is among them.
     pub drawer: Option<(drawer::OpenLines, bool)>,
+    /// Cameras beside the configured ones.
+    pub cameras: Vec<footage::BroughtCamera>,
 }
 
 /// What a started gateway tells its starter.
@@ -212,6 +226,23 @@ pub async fn run(
         missing = restored.missing.len(),
         "the log is replayed"
     );
+    let Devices { drawer, cameras } = devices;
+    let shared_dir = config.data.join("media");
+    let (footage, cameras) = {
+        let (config, store) = (config.clone(), store.clone());
+        let opened = tokio::task::spawn_blocking(move || {
+            (footage::open(&config, &cameras, &store), cameras)
+        });
+        let (footage, cameras) = opened.await.map_err(|why| RunError::Task {
+            part: "footage",
+            why: why.to_string(),
+        })?;
+        let footage = footage.map_err(|why| RunError::Footage {
+            dir: shared_dir.clone(),
+            why,
+        })?;
+        (footage, cameras)
+    };
     let (intake, lanes) = intake::lanes();
     let (live_sender, _) = broadcast::channel(live::LIVE_BACKLOG);
     let shared = Shared {
@@ -222,14 +253,24 @@ pub async fn run(
         health: Arc::new(Health::default()),
         intake,
         live: live_sender,
+        clips: footage.as_ref().map(|footage| footage.clips.clone()),
     };
     let poisoned = restored.poisoned.clone();
     let parts = CancellationToken::new();
     let pipeline_stop = CancellationToken::new();
+    let recorder_stop = CancellationToken::new();
     let pipeline = Pipeline::new(shared.clone(), restored);
     let mut pipeline = tokio::spawn(pipeline.run(lanes, pipeline_stop.clone()));
 
     report_opening(&shared, notices).await;
+    let recorder = match footage {
+        Some(mut footage) => {
+            let notices = std::mem::take(&mut footage.notices);
+            report_opening(&shared, notices).await;
+            Some(footage.start(store.clone(), shared.clock, recorder_stop.clone()))
+        }
+        None => None,
+    };
     let late = tokio::spawn({
         let shared = shared.clone();
         async move {
@@ -241,7 +282,8 @@ pub async fn run(
         report_poison(&shared, event).await;
     }
     let stop = Stop::default();
-    let threads = start_devices(&shared, &config, devices, &stop).await?;
+    let mut threads = start_devices(&shared, &config, drawer, &stop).await?;
+    threads.extend(footage::start_cameras(&shared, &config, cameras, &stop).await?);
     let pos = pos_mqtt::start(shared.clone(), parts.clone());
     let uplink = uplink::start(shared.clone(), parts.clone());
     let servers = start_servers(&shared, &config, listener, &parts).await?;
@@ -304,7 +346,20 @@ pub async fn run(
         }
     };
     let waiting: u64 = store.outbox().depth().iter().sum();
-    let _ = tokio::task::spawn_blocking(move || store.close()).await;
+    // The recorder last: what the pipeline still asked for is in the log.
+    recorder_stop.cancel();
+    if let Some(recorder) = recorder {
+        // A panic has been told.
+        let _ = recorder.await;
+    }
+    let media = shared.clips.as_ref().map(|clips| clips.media.clone());
+    let _ = tokio::task::spawn_blocking(move || {
+        if let Some(media) = media {
+            footage::close(media);
+        }
+        store.close();
+    })
+    .await;
     tracing::info!(waiting, "stopped; what waits for head office is on disk");
     result
 }
@@ -383,13 +438,13 @@ async fn absent(shared: &Shared, witness: Witness, name: &'static str) {
 async fn start_devices(
     shared: &Shared,
     config: &Config,
-    devices: Devices,
+    brought: Option<(drawer::OpenLines, bool)>,
     stop: &Stop,
 ) -> Result<Vec<JoinHandle<()>>, RunError> {
     let thread = |thread| move |why| RunError::Thread { thread, why };
     let mut threads = Vec::new();
     let mut wiring = drawer::Wiring::of(config);
-    let open = match devices.drawer {
+    let open = match brought {
         Some((open, has_kick)) => {
             wiring.has_kick = has_kick;
             Some(open)

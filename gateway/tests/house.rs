@@ -14,6 +14,7 @@ const HOUSE: &[&[&str]] = &[
     &["console", "terminal"],
     &["web"],
     &["uplink", "pipeline"],
+    &["clips"],
     &["sources"],
     &["broker", "mode"],
     &["config"],

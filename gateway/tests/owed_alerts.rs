@@ -56,6 +56,7 @@ impl Register {
             health: Arc::new(Health::default()),
             intake,
             live: broadcast::channel(16).0,
+            clips: None,
         };
         let shutdown = CancellationToken::new();
         let pipeline = Pipeline::new(shared.clone(), restored);

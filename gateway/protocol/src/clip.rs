@@ -162,6 +162,18 @@ impl PictureState {
     }
 }
 
+/// What is said of a part of a camera's picture, from now on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Motion {
+    /// Nothing can be said: no pictures, or all of the picture changes.
+    Unjudged,
+    /// It is watched, and nothing moves.
+    Still,
+    /// Something moves.
+    Moving,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,7 +1,7 @@
 //! Everything that happens at a register, in one ordered stream.
 
 use crate::alert::Review;
-use crate::clip::PictureState;
+use crate::clip::{Motion, PictureState};
 use crate::finding::Notice;
 use crate::ids::{RegisterId, Seq, StoreCode};
 use crate::pos::PosEvent;
@@ -177,7 +177,7 @@ pub enum EventBody {
         /// The region, by its place in that camera's configuration.
         region: u8,
         /// Whether something moves there now.
-        moving: bool,
+        motion: Motion,
     },
 }
 

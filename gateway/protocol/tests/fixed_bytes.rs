@@ -242,7 +242,7 @@ fn every_record() -> Vec<(&'static str, Record)> {
             event(EventBody::CameraMotion {
                 camera: 1,
                 region: 2,
-                moving: true,
+                motion: tillwatch_protocol::clip::Motion::Moving,
             }),
         ),
         (

@@ -1,6 +1,7 @@
 //! From what the detectors concluded to records and messages for head office.
 
 use super::told::Told;
+use crate::clips::Clips;
 use crate::{Identity, Shared};
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
@@ -14,6 +15,7 @@ use tillwatch_store::Numbers;
 /// Builds the messages of one register.
 pub struct Messages {
     identity: Arc<Identity>,
+    clips: Option<Clips>,
     topics: Upstream,
     epoch: LogId,
     /// Which notices head office was told of lately.
@@ -30,6 +32,7 @@ impl Messages {
         Self {
             topics: Upstream::new(identity.store.clone(), identity.register.clone()),
             epoch: shared.store.log_id(),
+            clips: shared.clips.clone(),
             identity,
             told,
             minor_digits: 2,
@@ -125,6 +128,11 @@ impl Messages {
             match outcome {
                 Outcome::Alert(alert) => {
                     records.push(Record::Alert(alert.clone()));
+                    let footage = self
+                        .clips
+                        .as_ref()
+                        .and_then(|clips| clips.request_of(alert));
+                    records.extend(footage.map(Record::ClipRequest));
                     if with_messages {
                         records.push(self.of_alert(alert, stamp, numbers));
                     }
@@ -174,11 +182,29 @@ impl Messages {
             "staff_id": subject.staff_id, "staff_alerts_today": subject.staff_alerts_today,
             "amount_minor": subject.amount, "original_amount_minor": subject.original_amount,
             "pos_timestamp": subject.pos_time_us.map(tillwatch_protocol::time::rfc3339),
-            "clip": Value::Null, "still": Value::Null,
+            "clip": self.clip_of(alert), "still": Value::Null,
             "text": alert.text_block(self.minor_digits),
             "demo": self.identity.demo,
             "durable": true,
         }))
+    }
+
+    /// Where head office finds the footage: its name and the time that it shows. It is still being
+    /// recorded when the alert leaves.
+    fn clip_of(&self, alert: &Alert) -> Value {
+        let Some(request) = self
+            .clips
+            .as_ref()
+            .and_then(|clips| clips.request_of(alert))
+        else {
+            return Value::Null;
+        };
+        let at = |ns: u64| {
+            let after_us = i64::try_from(ns / 1_000).unwrap_or(i64::MAX)
+                - i64::try_from(alert.stamp.monotonic_ns / 1_000).unwrap_or(i64::MAX);
+            tillwatch_protocol::time::rfc3339(alert.stamp.utc_us.saturating_add(after_us))
+        };
+        json!({"clip_id": request.clip_id, "from": at(request.from_ns), "to": at(request.to_ns)})
     }
 
     /// Counts an outcome in health and metrics.

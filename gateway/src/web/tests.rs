@@ -67,6 +67,7 @@ impl Gateway {
             health: Arc::new(Health::default()),
             intake,
             live,
+            clips: None,
         };
         tokio::spawn(log_everything(shared.clone(), lanes));
         Self {

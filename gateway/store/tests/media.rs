@@ -109,7 +109,7 @@ fn record(media: &Media, n: u64) {
         let mut frame = Some(frame(seq));
         until("there is room in the queue", || {
             match media.put(frame.take().unwrap()) {
-                Ok(()) => true,
+                Ok(_) => true,
                 Err(full) => {
                     assert_eq!(full.why, Refusal::Queue);
                     frame = Some(full.frame);

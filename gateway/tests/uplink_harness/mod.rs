@@ -78,6 +78,7 @@ impl Gateway {
             health: Arc::new(Health::default()),
             intake: intake::lanes().0,
             live: broadcast::channel(16).0,
+            clips: None,
         };
         Self {
             shared,

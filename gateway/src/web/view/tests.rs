@@ -222,7 +222,7 @@ fn ticks_movement_and_the_outbox_are_shown_to_nobody() {
     let movement = EventBody::CameraMotion {
         camera: 0,
         region: 0,
-        moving: true,
+        motion: tillwatch_protocol::clip::Motion::Moving,
     };
     for body in [EventBody::Tick, movement] {
         let shown = item(Seq(1), &event(body), &Judgements::default(), CONTEXT);

@@ -12,9 +12,10 @@
 //! | `q` seq | | receipts |
 //! | `w` word 0 seq | | words of receipts |
 //! | `o` lane number | seq | outbox entries by their number |
+//! | `c` clip id | seq | the newest request for a clip that has no report |
 //! | `l` lane number | alert id | which alert a message tells of |
 
-use tillwatch_protocol::{AlertId, Lane};
+use tillwatch_protocol::{AlertId, ClipId, Lane};
 
 /// Longest indexed word in bytes.
 const MAX_WORD: usize = 32;
@@ -44,6 +45,12 @@ pub(crate) fn timed(utc_us: i64, seq: u64) -> Vec<u8> {
 
 pub(crate) fn of_alert(letter: u8, id: AlertId) -> Vec<u8> {
     let mut key = vec![letter];
+    key.extend_from_slice(id.0.as_bytes());
+    key
+}
+
+pub(crate) fn of_clip(id: ClipId) -> Vec<u8> {
+    let mut key = vec![b'c'];
     key.extend_from_slice(id.0.as_bytes());
     key
 }

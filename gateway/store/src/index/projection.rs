@@ -8,7 +8,7 @@ use tillwatch_protocol::lane::OutboxFate;
 use tillwatch_protocol::{AlertId, Event, EventBody, Lane, LogId, OutboxEntry, Record, Seq};
 
 /// Changes when the keys do: an index of another version is rebuilt.
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
 /// Words of one receipt that are indexed at most.
 const MAX_WORDS: usize = 400;
 
@@ -119,6 +119,10 @@ impl<'a> Step<'a> {
                 }
             }
             Record::Outbox(entry) => self.add_outbox(seq, entry)?,
+            Record::ClipRequest(request) => {
+                self.put_value(keys::of_clip(request.clip_id), &seq);
+            }
+            Record::ClipReport(report) => self.remove(keys::of_clip(report.clip_id)),
             Record::OutboxMark(mark) => {
                 let delivery = match &mark.fate {
                     OutboxFate::Acknowledged => Delivery::Acknowledged,
@@ -186,6 +190,9 @@ impl<'a> Step<'a> {
                     self.remove(keys::of_alert(b'a', alert.alert_id));
                     self.remove(keys::alert_order(stored.first_seq.0, alert.alert_id));
                 }
+            }
+            Record::ClipRequest(request) => {
+                self.forget_if::<Seq>(keys::of_clip(request.clip_id), |v| *v == seq)?;
             }
             Record::Outbox(entry) => {
                 let key = keys::outbox(b'o', entry.lane, entry.lane_seq);

@@ -5,7 +5,9 @@ use super::{AlertFilter, AlertRow, Delivery, Index, SeenPos, keys};
 use crate::log::read;
 use std::collections::BTreeSet;
 use tillwatch_protocol::alert::AlertState;
-use tillwatch_protocol::{Alert, AlertId, Event, EventBody, Lane, PosEvent, Record, Review, Seq};
+use tillwatch_protocol::{
+    Alert, AlertId, ClipRequest, Event, EventBody, Lane, PosEvent, Record, Review, Seq,
+};
 
 /// Rows of one answer at most.
 const MAX_ROWS: usize = 10_000;
@@ -140,6 +142,26 @@ impl Index {
                 }
             }
         }
+    }
+
+    /// Clips that were asked for and have no report yet, at most `limit`.
+    #[must_use]
+    pub fn clips_unfinished(&self, limit: usize) -> Vec<ClipRequest> {
+        self.catch_up();
+        let engine = self.shared.ready();
+        let mut keys = Vec::new();
+        self.collect(b"c", b"d", false, |key| {
+            keys.push(key.to_vec());
+            keys.len() < limit
+        });
+        let request = |key: Vec<u8>| {
+            let value = self.shared.or_broken(engine.get(&key))?;
+            match self.record(postcard::from_bytes(&value).ok()?)? {
+                Record::ClipRequest(request) => Some(request),
+                _ => None,
+            }
+        };
+        keys.into_iter().filter_map(request).collect()
     }
 
     /// One alert.

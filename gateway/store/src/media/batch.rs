@@ -68,7 +68,7 @@ pub(crate) struct Batch {
     pub(crate) runs: Vec<Run>,
     /// The clips as they will be.
     pub(crate) clips: Vec<Clip>,
-    /// The highest frame of each camera that came from outside.
+    /// The frames that came from outside.
     pub(crate) newest: Vec<FrameKey>,
     pub(crate) payload: u64,
 }

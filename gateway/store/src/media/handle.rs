@@ -77,6 +77,7 @@ impl Media {
             held: Mutex::new(Held::new(recovered.pool, recovered.table)),
             made: Condvar::new(),
             durable: watch::Sender::new(newest),
+            written: watch::Sender::new(0),
             state: watch::Sender::new(MediaState::Writable),
             reserve: watch::Sender::new(ReserveState::Working),
             events: broadcast::Sender::new(EVENTS),
@@ -113,16 +114,32 @@ impl Media {
         &self.shared.inner
     }
 
-    /// Queues a frame. Never waits for the disk.
+    /// Queues a frame, later than all of its camera before it. Never waits for the disk. Gives its
+    /// place among all frames taken, for [`Media::written`].
     ///
     /// # Errors
     /// [`MediaFull`] with the frame, which was not taken; counted.
-    pub fn put(&self, frame: StoredFrame) -> Result<(), Box<MediaFull>> {
+    pub fn put(&self, frame: StoredFrame) -> Result<u64, Box<MediaFull>> {
+        self.queue(frame, false)
+    }
+
+    /// The same for a frame that may be older than others of its camera: a rule that concludes late
+    /// asks for what came before footage that is stored already. The caller sees to it that each is
+    /// put once.
+    ///
+    /// # Errors
+    /// As [`Media::put`].
+    pub fn put_late(&self, frame: StoredFrame) -> Result<u64, Box<MediaFull>> {
+        self.queue(frame, true)
+    }
+
+    fn queue(&self, frame: StoredFrame, late: bool) -> Result<u64, Box<MediaFull>> {
         let inner = self.inner();
         let options = &inner.options;
-        let put = crate::lock(&inner.queue).put(frame, options.queue_bytes, options.max_frame());
+        let put =
+            crate::lock(&inner.queue).put(frame, late, options.queue_bytes, options.max_frame());
         match &put {
-            Ok(()) => {
+            Ok(_) => {
                 inner.counters.frames.add(1);
                 inner.wake.notify_all();
             }
@@ -152,6 +169,13 @@ impl Media {
     #[must_use]
     pub fn durable(&self) -> watch::Receiver<BTreeMap<u8, FrameKey>> {
         self.inner().durable.subscribe()
+    }
+
+    /// How many of the frames taken since the opening, in the order in which they were taken, are on
+    /// disk (or were lost, as above).
+    #[must_use]
+    pub fn written(&self) -> watch::Receiver<u64> {
+        self.inner().written.subscribe()
     }
 
     /// Asks that what waits is written now.

@@ -209,7 +209,7 @@ use usage::MediaCounters;
 /// A frame to be stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredFrame {
-    /// Its name; of one camera in ascending order.
+    /// Its name; of one camera in ascending order, but for [`Media::put_late`].
     pub key: FrameKey,
     /// When it was captured, in nanoseconds of its boot.
     pub monotonic_ns: u64,
@@ -320,6 +320,8 @@ pub(crate) struct Inner {
     /// A segment was made.
     made: Condvar,
     durable: watch::Sender<BTreeMap<u8, FrameKey>>,
+    /// Frames taken since the opening that are on disk or lost.
+    written: watch::Sender<u64>,
     state: watch::Sender<MediaState>,
     reserve: watch::Sender<ReserveState>,
     events: broadcast::Sender<MediaEvent>,

@@ -83,9 +83,12 @@ impl Inner {
         if !batch.newest.is_empty() {
             self.durable.send_modify(|durable| {
                 for key in &batch.newest {
-                    durable.insert(key.camera, *key);
+                    let highest = durable.entry(key.camera).or_insert(*key);
+                    *highest = (*highest).max(*key);
                 }
             });
+            let frames = batch.newest.len() as u64;
+            self.written.send_modify(|written| *written += frames);
         }
     }
 

@@ -72,6 +72,8 @@ pub(crate) struct Queue {
     pub(crate) closing: bool,
     /// The last frame taken, by camera.
     last: BTreeMap<u8, (u64, u64)>,
+    /// Frames taken since the opening.
+    taken: u64,
 }
 
 impl Queue {
@@ -102,27 +104,31 @@ impl Queue {
     pub(crate) fn put(
         &mut self,
         frame: StoredFrame,
+        late: bool,
         most_bytes: usize,
         max_frame: usize,
-    ) -> Result<(), Box<MediaFull>> {
+    ) -> Result<u64, Box<MediaFull>> {
         let number = (frame.key.boot, frame.key.seq);
         let why = if self.closing {
             Refusal::Closed
         } else if frame.jpeg.is_empty() || frame.jpeg.len() > max_frame {
             Refusal::Size
-        } else if self
-            .last_of(frame.key.camera)
-            .is_some_and(|last| last >= number)
+        } else if !late
+            && self
+                .last_of(frame.key.camera)
+                .is_some_and(|last| last >= number)
         {
             Refusal::Order
         } else if self.waiting() + frame.jpeg.len() > most_bytes {
             Refusal::Queue
         } else {
-            self.last.insert(frame.key.camera, number);
+            let last = self.last.entry(frame.key.camera).or_insert(number);
+            *last = number.max(*last);
+            self.taken += 1;
             self.bytes += frame.jpeg.len();
             self.since.get_or_insert_with(Instant::now);
             self.items.push_back(Item::Frame(frame));
-            return Ok(());
+            return Ok(self.taken);
         };
         Err(Box::new(MediaFull { frame, why }))
     }

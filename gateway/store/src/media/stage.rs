@@ -122,7 +122,7 @@ pub(crate) fn put(media: &Media, frame: StoredFrame) {
     let mut frame = Some(frame);
     until("there is room in the queue", || {
         match media.put(frame.take().unwrap()) {
-            Ok(()) => true,
+            Ok(_) => true,
             Err(full) => {
                 assert_eq!(full.why, super::Refusal::Queue);
                 frame = Some(full.frame);

@@ -101,6 +101,29 @@ fn a_frame_is_taken_once_and_in_order() {
 }
 
 #[test]
+fn footage_from_before_what_is_stored_can_be_added_and_is_found_in_order() {
+    let disk = SimDisk::default();
+    let (media, _) = open(&disk, &small());
+    for seq in 21..=40 {
+        put(&media, frame(0, seq, 1_000));
+    }
+    for seq in 1..=20 {
+        media.put_late(frame(0, seq, 1_000)).unwrap();
+    }
+    let last = media.put(frame(0, 41, 1_000)).unwrap();
+    assert_eq!(last, 41, "its place among all that were taken");
+    let whole = clip(1, 800, 10, vec![track(0, 1, 41, 1_000)]);
+    media.commit(whole).unwrap().wait().unwrap();
+    assert_eq!(*media.written().borrow(), 41);
+    assert_eq!(media.durable().borrow().get(&0), Some(&key(0, 41)));
+    let (media, _) = open(&disk.after(Cut::Drop), &small());
+    assert_whole(&media, 1);
+    let pin = media.pin_clip(clip_id(1)).unwrap();
+    let seqs: Vec<u64> = pin.of(0).iter().map(|frame| frame.key.seq).collect();
+    assert_eq!(seqs, (1..=41).collect::<Vec<_>>());
+}
+
+#[test]
 fn the_old_goes_when_the_budget_is_full_and_each_is_told() {
     let disk = SimDisk::default();
     let (media, _) = open(&disk, &small());

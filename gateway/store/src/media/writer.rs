@@ -145,7 +145,9 @@ impl Writer {
             frames = frames.len(),
             "footage lost: all segments are being recorded or read"
         );
-        self.media.counters.lost_full.add(frames.len() as u64);
+        let lost = frames.len() as u64;
+        self.media.counters.lost_full.add(lost);
+        self.media.written.send_modify(|written| *written += lost);
         crate::lock(&self.media.held).lose(&frames);
         items.retain(|item| matches!(item, Item::Change(..)));
     }

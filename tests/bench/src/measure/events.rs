@@ -438,6 +438,7 @@ pub fn shared(
         health: Arc::new(Health::default()),
         intake,
         live,
+        clips: None,
     };
     Ok((shared, sender))
 }

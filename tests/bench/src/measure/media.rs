@@ -335,7 +335,7 @@ fn put(media: &Media, frame: StoredFrame) -> Result<()> {
             return true;
         };
         match media.put(taken) {
-            Ok(()) => true,
+            Ok(_) => true,
             Err(full) => {
                 frame = Some(full.frame);
                 false
