@@ -179,6 +179,8 @@ mod fault_tests;
 #[cfg(test)]
 mod model_tests;
 #[cfg(test)]
+mod scan_tests;
+#[cfg(test)]
 mod stage;
 #[cfg(test)]
 mod tests;

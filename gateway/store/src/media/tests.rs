@@ -153,6 +153,15 @@ fn the_old_goes_when_the_budget_is_full_and_each_is_told() {
             .unwrap();
         assert_whole(&media, n);
     }
+    // What was made free is free for the next life too: no byte of it is valid.
+    let free = media.usage().segments_free;
+    media.close();
+    let keeps = MediaOptions {
+        provisional_for: Duration::from_secs(600),
+        ..small()
+    };
+    let (media, _) = open(&disk.after(Cut::Drop), &keeps);
+    assert_eq!(media.usage().segments_free, free);
 }
 
 /// Fills the media with clips of 100 KB after `first`, until so many segments were recycled.
