@@ -1,6 +1,6 @@
 //! The file operations that the store needs, so that tests can cut the power between them.
 
-use nix::fcntl::{FallocateFlags, fallocate};
+use nix::fcntl::{FallocateFlags, PosixFadviseAdvice, fallocate, posix_fadvise};
 use nix::sys::statvfs::statvfs;
 use nix::sys::uio::pwritev;
 use std::fmt::Debug;
@@ -32,6 +32,8 @@ pub(crate) trait DiskFile: Send + Sync + Debug {
         }
         Ok(())
     }
+    /// Lets the system forget what it keeps of the file in memory; only a matter of speed.
+    fn forget(&self) {}
     /// `fdatasync`.
     fn sync_data(&self) -> io::Result<()>;
     /// Makes it longer, with the added bytes reserved, or shorter, with the bytes cut off given back.
@@ -128,6 +130,11 @@ impl DiskFile for File {
             }
         }
         Ok(())
+    }
+
+    fn forget(&self) {
+        // Advice: whether it is followed or not, what is read is the same.
+        let _ = posix_fadvise(self, 0, 0, PosixFadviseAdvice::POSIX_FADV_DONTNEED);
     }
 
     fn sync_data(&self) -> io::Result<()> {
