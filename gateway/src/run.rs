@@ -1,21 +1,20 @@
 //! Wires the parts of a gateway together and takes them down again in order.
 
+mod devices;
 pub mod footage;
+mod upkeep;
 
 use crate::clock::Clocks;
 use crate::config::{Config, Layers};
 use crate::health::{Health, PartState, part};
 use crate::pipeline::{Pipeline, PipelineError, restore};
 use crate::sources::device::Stop;
-use crate::sources::{drawer, pos, pos_mqtt, printer};
-use crate::{Identity, Shared, broker, console, intake, live, terminal, uplink, web};
+use crate::sources::{drawer, pos, pos_mqtt};
+use crate::{Identity, Shared, broker, intake, live, uplink, web};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::thread::JoinHandle;
 use std::time::Duration;
-use tillwatch_protocol::{
-    Event, EventBody, Notice, Quarantined, Record, RegisterId, StoreCode, Witness, WitnessState,
-};
+use tillwatch_protocol::{Event, EventBody, Notice, Quarantined, Record, RegisterId, StoreCode};
 use tillwatch_store::media::MediaError;
 use tillwatch_store::{OutboxLimits, Store, StoreError, StoreOptions, failpoint};
 use tokio::net::TcpListener;
@@ -24,8 +23,6 @@ use tokio_util::sync::CancellationToken;
 
 /// After a stop was asked for, everything in memory gets this long to reach the disk.
 const STOP_LIMIT: Duration = Duration::from_secs(20);
-/// The state file for commands that find no daemon is written this often.
-const STATE_EVERY: Duration = Duration::from_secs(10);
 
 /// Why a gateway cannot start, or had to stop.
 #[derive(Debug, thiserror::Error)]
@@ -282,13 +279,13 @@ pub async fn run(
         report_poison(&shared, event).await;
     }
     let stop = Stop::default();
-    let mut threads = start_devices(&shared, &config, drawer, &stop).await?;
+    let mut threads = devices::start_devices(&shared, &config, drawer, &stop).await?;
     threads.extend(footage::start_cameras(&shared, &config, cameras, &stop).await?);
     let pos = pos_mqtt::start(shared.clone(), parts.clone());
     let uplink = uplink::start(shared.clone(), parts.clone());
     let servers = start_servers(&shared, &config, listener, &parts).await?;
     let folding = tokio::spawn(web::metrics::upkeep(parts.clone()));
-    let housekeeping = tokio::spawn(housekeeping(
+    let housekeeping = tokio::spawn(upkeep::housekeeping(
         shared.clone(),
         config.data.clone(),
         parts.clone(),
@@ -423,74 +420,6 @@ async fn report_poison(shared: &Shared, event: Event) {
         .await;
 }
 
-async fn absent(shared: &Shared, witness: Witness, name: &'static str) {
-    shared.health.set(name, "", PartState::Absent);
-    let body = EventBody::Witness {
-        witness,
-        state: WitnessState::Absent,
-    };
-    let _ = shared
-        .intake
-        .witness_async(shared.clock.stamp(), body)
-        .await;
-}
-
-async fn start_devices(
-    shared: &Shared,
-    config: &Config,
-    brought: Option<(drawer::OpenLines, bool)>,
-    stop: &Stop,
-) -> Result<Vec<JoinHandle<()>>, RunError> {
-    let thread = |thread| move |why| RunError::Thread { thread, why };
-    let mut threads = Vec::new();
-    let mut wiring = drawer::Wiring::of(config);
-    let open = match brought {
-        Some((open, has_kick)) => {
-            wiring.has_kick = has_kick;
-            Some(open)
-        }
-        None => drawer::configured(config)?,
-    };
-    match open {
-        Some(open) => {
-            let sense = config
-                .drawer
-                .line
-                .clone()
-                .unwrap_or_else(|| "simulated".into());
-            let kick = config
-                .kick
-                .line
-                .clone()
-                .or_else(|| Some("simulated".into()));
-            if !wiring.has_kick {
-                absent(shared, Witness::KickLine, part::KICK).await;
-            }
-            let handle = drawer::start(shared.clone(), (sense, kick), wiring, open, stop.clone());
-            threads.push(handle.map_err(thread("drawer"))?);
-        }
-        None => {
-            absent(shared, Witness::DrawerSense, part::DRAWER).await;
-            absent(shared, Witness::KickLine, part::KICK).await;
-        }
-    }
-    match (printer::configured(config), &config.printer.port) {
-        (Some(open), Some(port)) => {
-            let what = port.display().to_string();
-            let handle = printer::start(
-                shared.clone(),
-                what,
-                printer::Reading::of(config),
-                open,
-                stop.clone(),
-            );
-            threads.push(handle.map_err(thread("printer"))?);
-        }
-        _ => absent(shared, Witness::Printer, part::PRINTER).await,
-    }
-    Ok(threads)
-}
-
 async fn start_servers(
     shared: &Shared,
     config: &Config,
@@ -524,22 +453,4 @@ async fn start_servers(
         web::serve_control(&path, shared, parts, web::LISTEN_AGAIN).await;
     }));
     Ok(servers)
-}
-
-/// Metrics that nobody else sets, the state file and the status line of the log.
-async fn housekeeping(shared: Shared, data: PathBuf, parts: CancellationToken) {
-    let mut every = tokio::time::interval(STATE_EVERY);
-    loop {
-        tokio::select! {
-            () = parts.cancelled() => return,
-            _ = every.tick() => {}
-        }
-        tracing::info!("{}", terminal::status_line(&shared, 0.0));
-        let (shared, data) = (shared.clone(), data.clone());
-        let written =
-            tokio::task::spawn_blocking(move || console::state_file::write(&data, &shared)).await;
-        if let Ok(Err(why)) = written {
-            tracing::warn!(%why, "the state file was not written");
-        }
-    }
 }

@@ -26,6 +26,33 @@ pub fn status_line(shared: &Shared, fps: f64) -> String {
     )
 }
 
+/// Frames a second of all cameras together, since it was asked last.
+#[derive(Debug, Default)]
+pub struct FrameRate {
+    frames: u64,
+    at_ns: u64,
+}
+
+impl FrameRate {
+    /// Now.
+    pub fn now(&mut self, shared: &Shared) -> f64 {
+        let frames = shared.health.frames.load(Ordering::Relaxed);
+        self.at(frames, crate::clock::monotonic_ns())
+    }
+
+    #[allow(clippy::cast_precision_loss)] // counts of seconds
+    fn at(&mut self, frames: u64, now_ns: u64) -> f64 {
+        let new = frames.saturating_sub(self.frames);
+        let passed_ns = now_ns.saturating_sub(self.at_ns);
+        let first = self.at_ns == 0;
+        (self.frames, self.at_ns) = (frames, now_ns);
+        if first || passed_ns == 0 {
+            return 0.0;
+        }
+        new as f64 * 1e9 / passed_ns as f64
+    }
+}
+
 /// Writes whole blocks to standard output and keeps the status line below them.
 pub struct Terminal {
     in_place: bool,
@@ -83,6 +110,7 @@ pub async fn show(
     let mut terminal = Terminal::default();
     let mut live = shared.live.subscribe();
     let mut every = tokio::time::interval(STATUS_EVERY);
+    let mut rate = FrameRate::default();
     let minor_digits = shared.config.borrow().minor_digits();
     loop {
         tokio::select! {
@@ -101,7 +129,7 @@ pub async fn show(
                 }
                 Err(tokio::sync::broadcast::error::RecvError::Closed) => break,
             },
-            _ = every.tick() => terminal.status(format!("{}{}", status_line(&shared, 0.0), trouble(&shared))),
+            _ = every.tick() => terminal.status(format!("{}{}", status_line(&shared, rate.now(&shared)), trouble(&shared))),
         }
     }
     terminal.end();
@@ -139,4 +167,17 @@ fn trouble(shared: &Shared) -> String {
 /// One sentence on standard error, for a person.
 pub fn complain(text: &str) {
     let _ = writeln!(std::io::stderr(), "tillwatch: {text}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_rate_is_that_since_it_was_asked_last() {
+        let mut rate = FrameRate::default();
+        let rates = [(30, 1), (60, 2), (60, 3), (120, 5)]
+            .map(|(frames, s)| rate.at(frames, s * 1_000_000_000));
+        assert_eq!(rates, [0.0, 30.0, 0.0, 30.0]);
+    }
 }

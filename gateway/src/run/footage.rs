@@ -1,6 +1,7 @@
 //! Cameras, their memory and the recorder: opened, started and taken down again.
 
-use super::{RunError, absent};
+use super::RunError;
+use super::devices::absent;
 use crate::Shared;
 use crate::clips::Clips;
 use crate::clips::cameras::Cameras;
