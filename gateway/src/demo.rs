@@ -3,6 +3,7 @@
 //! brokers that a shop has. Never in images.
 
 pub mod broker;
+pub mod camera;
 pub mod till;
 
 use crate::config::Config;
@@ -40,6 +41,7 @@ pub enum DemoError {
 pub struct Wires {
     edges: SharedEdges,
     printer: PrinterPort,
+    counter: camera::Counter,
     pos: mpsc::Sender<(String, String)>,
 }
 
@@ -67,6 +69,7 @@ impl Wires {
         Ok(Self {
             edges: Arc::new(Mutex::new(edges)),
             printer: PrinterPort::create(printer)?,
+            counter: camera::Counter::default(),
             pos,
         })
     }
@@ -89,7 +92,7 @@ impl Wires {
         });
         Devices {
             drawer: Some((open, true)),
-            cameras: Vec::new(),
+            cameras: vec![self.counter.camera()],
         }
     }
 }
@@ -97,6 +100,9 @@ impl Wires {
 impl Register for Wires {
     fn edge(&mut self, line: Line, high: bool) {
         let level = if high { Level::High } else { Level::Low };
+        if line == Line::Sense {
+            self.counter.drawer(high);
+        }
         let mut edges = self.edges.lock().unwrap_or_else(PoisonError::into_inner);
         let role = match line {
             Line::Sense => {
@@ -120,6 +126,7 @@ impl Register for Wires {
     }
 
     fn pos(&mut self, topic_kind: &str, json: &str) {
+        self.counter.told(topic_kind, json);
         // A full queue means that the broker is away, as it may be in a shop.
         if self
             .pos

@@ -9,6 +9,7 @@ use crate::clips::recorder::{Recorder, Requests, Told};
 use crate::clips::ring::RingLimits;
 use crate::clock::{Clocks, monotonic_ns};
 use crate::config::Config;
+use crate::config::cameras::Part;
 use crate::health::part;
 use crate::sources::camera::{self, News, OpenCamera};
 use crate::sources::device::Stop;
@@ -27,6 +28,8 @@ const LONGEST_DECISION_NS: u64 = 45 * SECOND_NS;
 pub struct BroughtCamera {
     /// What people call it.
     pub name: String,
+    /// Where customers stand.
+    pub customer_side: Option<Part>,
     /// Opens it.
     pub open: OpenCamera,
 }
@@ -131,7 +134,7 @@ pub async fn start_cameras(
     });
     let brought = brought
         .into_iter()
-        .map(|camera| ("simulated".to_owned(), None, camera.open));
+        .map(|camera| ("simulated".to_owned(), camera.customer_side, camera.open));
     let mut threads = Vec::new();
     for (number, (what, customer_side, open)) in (0_u8..).zip(configured.chain(brought)) {
         let cameras = clips.cameras.clone();
