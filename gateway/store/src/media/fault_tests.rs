@@ -71,7 +71,7 @@ fn a_disk_that_fails_for_long_costs_no_clip_and_needs_no_restart() {
     let mut told = media.events();
     record(&media, 1, 800, 1, 20, 5_000);
     disk.fail_syncs(u32::MAX);
-    let waits = (21..60).filter(|seq| media.put(frame(0, *seq, 5_000)).is_ok());
+    let waits = (21..60).take_while(|seq| media.put(frame(0, *seq, 5_000)).is_ok());
     let last = 20 + waits.count() as u64;
     let commit = media.commit(clip(2, 800, 21, vec![track(0, 21, last, 5_000)]));
     until("it was tried more often than there are segments", || {
