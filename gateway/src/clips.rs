@@ -9,6 +9,7 @@
 //! | [`finish`] | what a clip became |
 //! | [`suspicion`] | what is recorded before any alert asks for it |
 //! | [`footage`] | the stored pictures of one camera in a clip, and their times |
+//! | [`stored`] | the same, from the disk |
 //! | [`picture`] | a JPEG's size, and a small picture of it |
 //! | [`mp4`] | where everything lies in an MP4 file of those pictures |
 //! | [`remux`] | that file, whole or in part, written picture by picture |
@@ -28,6 +29,7 @@ pub mod recorder;
 pub mod remux;
 pub mod ring;
 pub mod sheet;
+pub mod stored;
 pub mod suspicion;
 
 use recorder::Requests;

@@ -10,6 +10,7 @@
 //! | `reads` | bounded blocking reads of index and log |
 //! | `events` | what happened: recent, by time, receipts by their words |
 //! | `alerts` | alerts, the review queue, verdicts |
+//! | `clips` | footage: clips and their pictures, cameras, from an event to its clips |
 //! | `pos` | events of tills that don't speak MQTT |
 //! | `live` | what happens, as it happens (server-sent events) |
 //! | [`status`] | what works and what does not; health and readiness |
@@ -19,6 +20,7 @@
 
 pub mod access;
 mod alerts;
+mod clips;
 mod events;
 mod extract;
 mod live;
@@ -56,6 +58,11 @@ pub const BODY_BYTES: usize = 1024 * 1024;
 pub const REQUEST_TIME: Duration = Duration::from_secs(30);
 /// Readers of the live feed at once, by way in; more are refused.
 pub const LIVE_READERS: usize = 16;
+/// Who watches clips at once, by way in; more are refused. With [`FOOTAGE_READS`] of both ways in
+/// they leave some of the media's readers to the recorder.
+pub const WATCHERS: usize = 4;
+/// Reads of footage at once, by way in; more wait.
+pub const FOOTAGE_READS: usize = 2;
 
 /// What the handlers share.
 #[derive(Clone)]
@@ -63,6 +70,8 @@ struct App {
     shared: Shared,
     reads: Reads,
     live_readers: Arc<Semaphore>,
+    footage: Reads,
+    watchers: Arc<Semaphore>,
 }
 
 impl App {
@@ -84,6 +93,21 @@ fn routes() -> Vec<(&'static str, MethodRouter<App>)> {
         ("/api/alerts/pending", get(alerts::pending)),
         ("/api/alerts/{id}", get(alerts::one)),
         ("/api/alerts/{id}/review", post(alerts::review)),
+        ("/api/clips", get(clips::list)),
+        ("/api/clips/{id}", get(clips::one)),
+        ("/api/clips/{id}/frames/{n}", get(clips::pictures::frame)),
+        ("/api/clips/{id}/sheet.jpg", get(clips::pictures::sheet)),
+        ("/api/clips/{id}/stream", get(clips::pictures::stream)),
+        ("/api/clips/{id}/video.mp4", get(clips::video::video)),
+        (
+            "/api/correlations/{event_id}",
+            get(clips::correlations::correlations),
+        ),
+        ("/api/cameras", get(clips::cameras::list)),
+        (
+            "/api/cameras/{camera}/snapshot.jpg",
+            get(clips::cameras::snapshot),
+        ),
         ("/api/live", get(live::live)),
         ("/api/status", get(status::status)),
         ("/api/quarantine", get(quarantine::list)),
@@ -106,6 +130,8 @@ pub fn router(shared: Shared, access: Access) -> Router {
         shared,
         reads: Reads::default(),
         live_readers: Arc::new(Semaphore::new(LIVE_READERS)),
+        footage: Reads::at_once(FOOTAGE_READS),
+        watchers: Arc::new(Semaphore::new(WATCHERS)),
     };
     let routes = match access {
         Access::Page(_) | Access::Control => routes(),

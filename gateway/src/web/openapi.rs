@@ -1,6 +1,6 @@
 //! The contract: the OpenAPI document of everything that is answered here.
 
-use super::{alerts, events, live, metrics, pos, problem, quarantine, status, view};
+use super::{alerts, clips, events, live, metrics, pos, problem, quarantine, status, view};
 use axum::Json;
 use utoipa::OpenApi;
 
@@ -19,6 +19,15 @@ use utoipa::OpenApi;
         alerts::pending,
         alerts::one,
         alerts::review,
+        clips::list,
+        clips::one,
+        clips::pictures::frame,
+        clips::pictures::sheet,
+        clips::pictures::stream,
+        clips::video::video,
+        clips::correlations::correlations,
+        clips::cameras::list,
+        clips::cameras::snapshot,
         live::live,
         pos::post,
         status::status,
@@ -32,6 +41,7 @@ use utoipa::OpenApi;
     tags(
         (name = "events", description = "what happened"),
         (name = "alerts", description = "what somebody should look at"),
+        (name = "clips", description = "footage"),
         (name = "status", description = "what works and what does not")
     )
 )]

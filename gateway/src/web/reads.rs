@@ -25,11 +25,16 @@ pub struct Reads(Arc<Semaphore>);
 
 impl Default for Reads {
     fn default() -> Self {
-        Self(Arc::new(Semaphore::new(READS)))
+        Self::at_once(READS)
     }
 }
 
 impl Reads {
+    /// At most so many at once.
+    pub fn at_once(reads: usize) -> Self {
+        Self(Arc::new(Semaphore::new(reads)))
+    }
+
     /// Runs one read on a blocking thread.
     ///
     /// # Errors
@@ -43,7 +48,7 @@ impl Reads {
         let Ok(Ok(permit)) = turn else {
             return Err(Problem::unavailable(
                 "busy",
-                "too many requests read the log at once; try again",
+                "too many requests read log or footage at once; try again",
             ));
         };
         let reading = tokio::task::spawn_blocking(move || {

@@ -6,9 +6,11 @@
 //! so). Times are RFC 3339 in UTC.
 
 mod alert;
+mod clip;
 mod detail;
 
 pub use alert::{AlertView, ContributionView, EvidenceView, ReviewView, alert, contributions};
+pub use clip::{CameraView, ClipView, CorrelationView, GapView, TrackView, clip, version};
 pub use detail::{Detail, PosItemView, PosView, ReceiptMarkView, ReceiptView};
 
 use crate::live::is_shown;
@@ -218,7 +220,7 @@ const UNKNOWN: Stamp = Stamp {
 };
 
 /// A score as JSON shows it.
-fn fraction(score: tillwatch_protocol::Score) -> f64 {
+pub(super) fn fraction(score: tillwatch_protocol::Score) -> f64 {
     f64::from(score.milli()) / 1000.0
 }
 

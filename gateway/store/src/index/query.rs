@@ -6,7 +6,7 @@ use crate::log::read;
 use std::collections::BTreeSet;
 use tillwatch_protocol::alert::AlertState;
 use tillwatch_protocol::{
-    Alert, AlertId, ClipRequest, Event, EventBody, Lane, PosEvent, Record, Review, Seq,
+    Alert, AlertId, ClipId, ClipRequest, Event, EventBody, Lane, PosEvent, Record, Review, Seq,
 };
 
 /// Rows of one answer at most.
@@ -162,6 +162,18 @@ impl Index {
             }
         };
         keys.into_iter().filter_map(request).collect()
+    }
+
+    /// What a clip that has no report yet was asked for.
+    #[must_use]
+    pub fn clip_unfinished(&self, id: ClipId) -> Option<ClipRequest> {
+        self.catch_up();
+        let engine = self.shared.ready();
+        let value = self.shared.or_broken(engine.get(&keys::of_clip(id)))?;
+        match self.record(postcard::from_bytes(&value).ok()?)? {
+            Record::ClipRequest(request) => Some(request),
+            _ => None,
+        }
     }
 
     /// One alert.
