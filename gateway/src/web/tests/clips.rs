@@ -1,0 +1,495 @@
+//! Footage as a client sees it, over media in a temporary directory.
+
+use super::tills::pos_body;
+use super::*;
+use crate::clips::Clips;
+use crate::clips::cameras::Cameras;
+use crate::clips::picture::tests::picture;
+use crate::clips::recorder::Requests;
+use crate::clips::ring::RingLimits;
+use crate::clock::monotonic_ns;
+use bytes::Bytes;
+use serde_json::json;
+use std::time::{Duration, Instant};
+use tillwatch_protocol::pos::{ParseContext, parse_pos_event};
+use tillwatch_protocol::{ClipId, ClipReport, ClipRequest, ClipState, ClipTrack, FrameKey};
+use tillwatch_store::media::{ClipDescriptor, MediaOptions, StoredFrame};
+
+const S: u64 = 1_000_000_000;
+/// When the pictures begin, in nanoseconds and in seconds behind [`AT_US`].
+const BEGIN_NS: u64 = 100 * S;
+
+fn gateway() -> Gateway {
+    let mut gateway = Gateway::new();
+    let (media, _) = gateway
+        .shared
+        .store
+        .open_media(MediaOptions::small())
+        .unwrap();
+    let (requests, _) = Requests::channel();
+    let limits = RingLimits {
+        bytes: 1 << 20,
+        horizon_ns: 60 * S,
+    };
+    let names = vec!["counter".to_owned(), "door".to_owned()];
+    gateway.shared.clips = Some(Clips {
+        media,
+        cameras: Cameras::new(names, 1, monotonic_ns(), limits),
+        requests,
+        window_ns: 2 * S,
+    });
+    gateway
+}
+
+impl Gateway {
+    fn footage(&self) -> &Clips {
+        self.shared.clips.as_ref().unwrap()
+    }
+
+    /// Puts pictures that come every 10 ms, the last one 3 s after the one before it.
+    fn film(&self, camera: u8, pictures: &[Vec<u8>]) {
+        for (n, jpeg) in (0_u64..).zip(pictures) {
+            let late = if n + 1 == pictures.len() as u64 {
+                3 * S
+            } else {
+                0
+            };
+            let frame = StoredFrame {
+                key: FrameKey {
+                    camera,
+                    boot: 1,
+                    seq: 1 + n,
+                },
+                monotonic_ns: BEGIN_NS + n * S / 100 + late,
+                utc_us: stamp(100).utc_us + i64::try_from(n * 10_000 + late / 1_000).unwrap(),
+                jpeg: jpeg.clone().into(),
+            };
+            self.footage().media.put(frame).unwrap();
+        }
+    }
+
+    /// An alert about a void of the till, and the clip that it asks for.
+    async fn void(&self, event_id: &str) -> ClipRequest {
+        let context = ParseContext {
+            zone: jiff::tz::TimeZone::UTC,
+            minor_digits: 2,
+        };
+        let body = pos_body(event_id).to_string();
+        let pos = parse_pos_event(body.as_bytes(), &context).unwrap();
+        let cause = self
+            .append(&[event(101, EventBody::Pos(Box::new(pos)))])
+            .await;
+        let mut alert = alert(cause, 101, 700);
+        alert.subject.event_id = Some(event_id.into());
+        let request = self.footage().request_of(&alert).unwrap();
+        let records = [Record::Alert(alert), Record::ClipRequest(request.clone())];
+        self.append(&records).await;
+        request
+    }
+
+    async fn finish(&self, request: &ClipRequest, tracks: Vec<ClipTrack>, state: ClipState) {
+        let report = ClipReport {
+            clip_id: request.clip_id,
+            state,
+            cameras: tracks,
+            stamp: stamp(110),
+        };
+        let clip = ClipDescriptor {
+            request: request.clone(),
+            report: report.clone(),
+        };
+        self.footage().media.commit(clip).unwrap().await.unwrap();
+        self.append(&[Record::ClipReport(report)]).await;
+    }
+
+    fn tracks(&self, names: &[&str]) -> Vec<ClipTrack> {
+        let pin = self.footage().media.pin_time(1, 0, u64::MAX).unwrap();
+        let track = |(camera, name): (u8, &&str)| pin.track(camera, name, S / 100).unwrap();
+        (0..).zip(names).map(track).collect()
+    }
+}
+
+fn pictures() -> Vec<Vec<u8>> {
+    (0..20).map(|shade| picture(64, 48, shade)).collect()
+}
+
+/// A gateway with one clip that is complete: its base address, and its pictures.
+async fn filmed() -> (Gateway, String, Vec<Vec<u8>>) {
+    let gateway = gateway();
+    let request = gateway.void("v1").await;
+    let pictures = pictures();
+    gateway.film(0, &pictures);
+    gateway.footage().media.flush();
+    let last = 20;
+    gateway
+        .footage()
+        .media
+        .written()
+        .wait_for(|written| *written >= last)
+        .await
+        .unwrap();
+    let tracks = gateway.tracks(&["counter"]);
+    gateway.finish(&request, tracks, ClipState::Complete).await;
+    let base = format!("/api/clips/{}", request.clip_id);
+    (gateway, base, pictures)
+}
+
+async fn raw(
+    gateway: &Gateway,
+    uri: &str,
+    headers: &[(&str, &str)],
+) -> (StatusCode, HeaderMap, Bytes) {
+    let mut request = request("GET", uri);
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    let response = gateway
+        .page()
+        .oneshot(request.body(Body::empty()).unwrap())
+        .await
+        .unwrap();
+    let (parts, body) = response.into_parts();
+    (
+        parts.status,
+        parts.headers,
+        body.collect().await.unwrap().to_bytes(),
+    )
+}
+
+#[tokio::test]
+async fn without_a_camera_there_is_no_footage_and_that_is_said() {
+    let gateway = Gateway::new();
+    assert_eq!(get(gateway.page(), "/api/clips").await.json(), json!([]));
+    assert_eq!(get(gateway.page(), "/api/cameras").await.json(), json!([]));
+    let id = Uuid::from_u128(1);
+    for uri in [
+        format!("/api/clips/{id}"),
+        "/api/cameras/0/snapshot.jpg".into(),
+    ] {
+        assert_eq!(get(gateway.page(), &uri).await.problem(404), "not-found");
+    }
+    assert_eq!(
+        get(gateway.page(), "/api/clips/x").await.problem(400),
+        "parameter"
+    );
+}
+
+#[tokio::test]
+async fn a_clip_is_recording_then_complete_then_given_up() {
+    let gateway = gateway();
+    let request = gateway.void("v1").await;
+    let uri = format!("/api/clips/{}", request.clip_id);
+    let clip = get(gateway.page(), &uri).await.json();
+    assert_eq!(clip["state"], "recording");
+    assert_eq!(clip["at"], "2025-10-04T14:35:56.000000Z");
+    assert_eq!(clip["from"], "2025-10-04T14:35:54.000000Z");
+    assert_eq!(clip["cameras"], json!([]));
+    let frame = get(gateway.page(), &format!("{uri}/frames/0.jpg")).await;
+    assert_eq!(frame.problem(503), "recording");
+    assert_eq!(
+        get(gateway.page(), "/api/clips").await.json(),
+        json!([clip])
+    );
+
+    gateway.film(0, &pictures());
+    gateway.footage().media.flush();
+    let mut written = gateway.footage().media.written();
+    written.wait_for(|written| *written >= 20).await.unwrap();
+    let tracks = gateway.tracks(&["counter"]);
+    gateway.finish(&request, tracks, ClipState::Complete).await;
+    let clip = get(gateway.page(), &uri).await.json();
+    assert_eq!(
+        (&clip["state"], &clip["frames"]),
+        (&json!("complete"), &json!(20))
+    );
+    let track = &clip["cameras"][0];
+    assert_eq!(
+        (&track["name"], &track["frames"]),
+        (&json!("counter"), &json!(20))
+    );
+    assert_eq!(track["first_at"], "2025-10-04T14:35:55.000000Z");
+    assert_eq!(
+        track["gaps"],
+        json!([{"from": "2025-10-04T14:35:55.180000Z", "to": "2025-10-04T14:35:58.190000Z", "seconds": 3.01}])
+    );
+
+    let reason = "too little room".to_owned();
+    gateway
+        .finish(&request, vec![], ClipState::Dropped { reason })
+        .await;
+    let gone = get(gateway.page(), &uri).await;
+    assert_eq!(gone.problem(410), "dropped");
+    assert_eq!(gone.json()["reason"], "too little room");
+    assert_eq!(gone.json()["alert_id"], request.alert_id.to_string());
+    let frame = get(gateway.page(), &format!("{uri}/frames/0.jpg")).await;
+    assert_eq!(frame.problem(410), "dropped");
+    let list = get(gateway.page(), "/api/clips").await.json();
+    assert_eq!(
+        (&list[0]["state"], &list[0]["reason"]),
+        (&json!("dropped"), &json!("too little room"))
+    );
+}
+
+#[tokio::test]
+async fn the_newest_clip_is_listed_first() {
+    let (gateway, base, _) = filmed().await;
+    let mut later = gateway.void("v2").await;
+    later.clip_id = ClipId(Uuid::from_u128(9));
+    later.cause = stamp(200);
+    gateway.append(&[Record::ClipRequest(later.clone())]).await;
+    let list = get(gateway.page(), "/api/clips?limit=1").await.json();
+    assert_eq!(list.as_array().unwrap().len(), 1);
+    assert_eq!(list[0]["clip_id"], later.clip_id.to_string());
+    let all = get(gateway.page(), "/api/clips").await.json();
+    assert!(base.ends_with(all[1]["clip_id"].as_str().unwrap()), "{all}");
+    assert_eq!(
+        get(gateway.page(), "/api/clips?limit=0").await.problem(400),
+        "parameter"
+    );
+}
+
+#[tokio::test]
+async fn a_picture_is_the_cameras_own_and_is_not_sent_twice() {
+    let (gateway, base, pictures) = filmed().await;
+    for (n, picture) in pictures.iter().enumerate() {
+        let (status, headers, body) = raw(&gateway, &format!("{base}/frames/{n}.jpg"), &[]).await;
+        assert_eq!((status, &body[..]), (StatusCode::OK, &picture[..]));
+        assert_eq!(headers[header::CONTENT_TYPE], "image/jpeg");
+        assert_eq!(headers[header::CACHE_CONTROL], "private, no-cache");
+    }
+    let version = get(gateway.page(), &base).await.json()["version"].clone();
+    let version = version.as_str().unwrap();
+    let uri = format!("{base}/frames/3.jpg?camera=0&version={version}");
+    let (_, headers, _) = raw(&gateway, &uri, &[]).await;
+    assert_eq!(
+        headers["tillwatch-captured-at"],
+        "2025-10-04T14:35:55.030000Z"
+    );
+    assert_eq!(
+        headers[header::CACHE_CONTROL],
+        "private, max-age=31536000, immutable"
+    );
+    let etag = headers[header::ETAG].to_str().unwrap();
+    let (status, _, body) = raw(&gateway, &uri, &[("if-none-match", etag)]).await;
+    assert_eq!((status, body.len()), (StatusCode::NOT_MODIFIED, 0));
+    let other = format!("{base}/frames/3.jpg?version=other");
+    let (_, headers, _) = raw(&gateway, &other, &[("if-none-match", "\"x\"")]).await;
+    assert_eq!(headers[header::CACHE_CONTROL], "private, no-cache");
+
+    for uri in [
+        "frames/20.jpg",
+        "frames/0.jpg?camera=door",
+        "frames/0.jpg?camera=1",
+    ] {
+        let answer = get(gateway.page(), &format!("{base}/{uri}")).await;
+        assert_eq!(answer.problem(404), "not-found", "{uri}");
+    }
+    for uri in ["frames/0", "frames/x.jpg", "frames/-1.jpg"] {
+        let answer = get(gateway.page(), &format!("{base}/{uri}")).await;
+        assert_eq!(answer.problem(400), "parameter", "{uri}");
+    }
+}
+
+#[tokio::test]
+async fn a_film_has_the_pictures_and_comes_in_any_pieces() {
+    let (gateway, base, pictures) = filmed().await;
+    let uri = format!("{base}/video.mp4");
+    let (status, headers, film) = raw(&gateway, &uri, &[]).await;
+    assert_eq!(status, StatusCode::OK);
+    assert_eq!(headers[header::CONTENT_TYPE], "video/mp4");
+    assert_eq!(headers[header::ACCEPT_RANGES], "bytes");
+    assert_eq!(headers[header::CONTENT_LENGTH], film.len().to_string());
+    assert_eq!(
+        headers[header::CONTENT_DISPOSITION],
+        "inline; filename=\"14-35-56_void_unknown.mp4\""
+    );
+    assert_eq!(&film[4..8], b"ftyp");
+    assert!(
+        film.ends_with(&pictures.concat()),
+        "the pictures lie behind one another"
+    );
+
+    let etag = headers[header::ETAG].to_str().unwrap();
+    let last = film.len() - 1;
+    for (asked, from, to) in [
+        ("bytes=0-0", 0, 0),
+        ("bytes=700-9999", 700, 9_999),
+        ("bytes=-5", last - 4, last),
+    ] {
+        let (status, headers, piece) =
+            raw(&gateway, &uri, &[("range", asked), ("if-range", etag)]).await;
+        assert_eq!(
+            (status, &piece[..]),
+            (StatusCode::PARTIAL_CONTENT, &film[from..=to]),
+            "{asked}"
+        );
+        assert_eq!(
+            headers[header::CONTENT_RANGE],
+            format!("bytes {from}-{to}/{}", film.len())
+        );
+        assert_eq!(headers[header::CONTENT_TYPE], "video/mp4");
+    }
+    let other = [("range", "bytes=0-0"), ("if-range", "\"another\"")];
+    assert_eq!(
+        raw(&gateway, &uri, &other).await.2,
+        film,
+        "a range of another film"
+    );
+    let behind = [("range", "bytes=9999999-")];
+    let (status, headers, _) = raw(&gateway, &uri, &behind).await;
+    assert_eq!(status, StatusCode::RANGE_NOT_SATISFIABLE);
+    assert_eq!(
+        headers[header::CONTENT_RANGE],
+        format!("bytes */{}", film.len())
+    );
+    let (status, ..) = raw(&gateway, &uri, &[("if-none-match", etag)]).await;
+    assert_eq!(status, StatusCode::NOT_MODIFIED);
+    assert_eq!(
+        get(gateway.page(), &format!("{uri}?form=h264"))
+            .await
+            .problem(501),
+        "form"
+    );
+    assert_eq!(
+        get(gateway.page(), &format!("{uri}?form=gif"))
+            .await
+            .problem(400),
+        "request"
+    );
+}
+
+#[tokio::test]
+async fn a_clip_is_played_at_its_pace_and_long_gaps_are_shortened() {
+    let (gateway, base, pictures) = filmed().await;
+    let began = Instant::now();
+    let (status, headers, body) = raw(&gateway, &format!("{base}/stream"), &[]).await;
+    let took = began.elapsed();
+    assert_eq!(status, StatusCode::OK);
+    assert_eq!(
+        headers[header::CONTENT_TYPE],
+        "multipart/x-mixed-replace; boundary=tillwatch"
+    );
+    // 18 × 10 ms and a gap of 3 s that is shown as 2 s.
+    assert!(took >= Duration::from_millis(2_180), "{took:?}");
+    let mut rest = &body[..];
+    rest = rest.strip_prefix(b"--tillwatch\r\n").unwrap();
+    for (n, picture) in pictures.iter().enumerate() {
+        let head = rest.windows(4).position(|at| at == b"\r\n\r\n").unwrap();
+        let text = std::str::from_utf8(&rest[..head]).unwrap();
+        assert!(
+            text.contains(&format!("Content-Length: {}", picture.len())),
+            "{text}"
+        );
+        rest = rest[head + 4..].strip_prefix(&picture[..]).unwrap();
+        let end: &[u8] = if n + 1 == pictures.len() {
+            b"\r\n--tillwatch--\r\n"
+        } else {
+            b"\r\n--tillwatch\r\n"
+        };
+        rest = rest.strip_prefix(end).unwrap();
+    }
+    assert!(rest.is_empty());
+}
+
+#[tokio::test]
+async fn only_so_many_watch_at_once() {
+    let (gateway, base, _) = filmed().await;
+    let page = gateway.page();
+    let uri = format!("{base}/video.mp4");
+    let ask = || request("GET", &uri).body(Body::empty()).unwrap();
+    let mut watching = Vec::new();
+    for _ in 0..crate::web::WATCHERS {
+        watching.push(page.clone().oneshot(ask()).await.unwrap());
+    }
+    assert_eq!(send(page.clone(), ask()).await.problem(503), "watchers");
+    watching.pop();
+    let again = page.oneshot(ask()).await.unwrap();
+    assert_eq!(again.status(), StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_clip_is_seen_at_one_glance() {
+    let (gateway, base, _) = filmed().await;
+    let (status, headers, sheet) = raw(&gateway, &format!("{base}/sheet.jpg"), &[]).await;
+    assert_eq!(
+        (status, &headers[header::CONTENT_TYPE]),
+        (StatusCode::OK, &"image/jpeg".parse().unwrap())
+    );
+    let (width, _) = crate::clips::picture::dimensions(&sheet).unwrap();
+    assert!(width > 4 * 64, "{width}");
+}
+
+#[tokio::test]
+async fn an_event_leads_to_its_clips() {
+    let (gateway, base, _) = filmed().await;
+    let harmless = gateway.append(&[event(300, EventBody::Kick)]).await;
+    let by_till = get(gateway.page(), "/api/correlations/v1").await.json();
+    let found = by_till.as_array().unwrap();
+    assert_eq!(found.len(), 1);
+    assert!(base.ends_with(found[0]["clip"]["clip_id"].as_str().unwrap()));
+    assert_eq!(found[0]["clip"]["state"], "complete");
+    assert_eq!(
+        (&found[0]["kind"], &found[0]["score"]),
+        (&json!("void"), &json!(0.7))
+    );
+    let event = found[0]["events"][0].as_u64().unwrap();
+    let alert = found[0]["alert_id"].as_str().unwrap();
+    let by_place = get(gateway.page(), &format!("/api/correlations/{event}"))
+        .await
+        .json();
+    assert_eq!(by_place, by_till);
+    let by_alert = get(gateway.page(), &format!("/api/correlations/{alert}"))
+        .await
+        .json();
+    assert_eq!(by_alert[0]["clip"], by_till[0]["clip"]);
+
+    let none = get(gateway.page(), &format!("/api/correlations/{harmless}")).await;
+    assert_eq!(none.json(), json!([]));
+    let unknown = get(gateway.page(), "/api/correlations/nobody").await;
+    assert_eq!(unknown.problem(404), "not-found");
+}
+
+#[tokio::test]
+async fn cameras_show_their_newest_picture_while_they_deliver() {
+    let gateway = gateway();
+    let cameras = &gateway.footage().cameras;
+    let snapshot = |camera: &str| format!("/api/cameras/{camera}/snapshot.jpg");
+    assert_eq!(
+        get(gateway.page(), &snapshot("door")).await.problem(503),
+        "camera"
+    );
+    cameras.working(1, S / 10);
+    assert_eq!(
+        get(gateway.page(), &snapshot("door")).await.problem(503),
+        "camera"
+    );
+    let (older, newer) = (picture(64, 48, 1), picture(64, 48, 2));
+    let now = monotonic_ns();
+    cameras.push(1, now - S, older.into()).unwrap();
+    cameras.push(1, now, newer.clone().into()).unwrap();
+    for name in ["door", "1"] {
+        let (status, headers, jpeg) = raw(&gateway, &snapshot(name), &[]).await;
+        assert_eq!((status, &jpeg[..]), (StatusCode::OK, &newer[..]));
+        assert_eq!(headers[header::CACHE_CONTROL], "no-store");
+        assert!(headers.contains_key("tillwatch-captured-at"));
+    }
+    let list = get(gateway.page(), "/api/cameras").await.json();
+    assert_eq!(
+        (&list[0]["name"], &list[0]["delivering"]),
+        (&json!("counter"), &json!(false))
+    );
+    assert_eq!(
+        (&list[1]["name"], &list[1]["delivering"]),
+        (&json!("door"), &json!(true))
+    );
+    assert_eq!(list[1]["fps"], 10.0);
+    cameras.lost(1);
+    assert_eq!(
+        get(gateway.page(), &snapshot("door")).await.problem(503),
+        "camera"
+    );
+    assert_eq!(
+        get(gateway.page(), &snapshot("2")).await.problem(404),
+        "not-found"
+    );
+}
