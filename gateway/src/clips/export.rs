@@ -101,14 +101,31 @@ pub fn export(
     to: Destination<'_>,
 ) -> Result<Exported, ExportError> {
     let remux = Remux::new(footage, camera, timeline).map_err(ExportError::Footage)?;
+    let (bytes, frames) = (remux.len(), remux.frames());
+    keep(bytes, frames, name, to, |out| {
+        remux.write(0..bytes, &mut &mut *out)
+    })
+}
+
+/// Writes a film of this length, which `fill` writes as a whole, to its file. Blocks.
+///
+/// # Errors
+/// See [`ExportError`].
+pub fn keep(
+    bytes: u64,
+    frames: usize,
+    name: &ClipName,
+    to: Destination<'_>,
+    fill: impl FnOnce(&mut dyn io::Write) -> Result<(), RemuxError>,
+) -> Result<Exported, ExportError> {
     let folder = to.folder.join(name.folder());
     make_folder(to.folder, &folder)?;
     sweep(&folder, SystemTime::now());
-    check_room(&folder, remux.len(), to.keep_free)?;
+    check_room(&folder, bytes, to.keep_free)?;
 
     let full = || ExportError::DiskFull {
         folder: folder.clone(),
-        needed: remux.len(),
+        needed: bytes,
     };
     let failed = |what, source: io::Error| {
         if is_full(&source) {
@@ -124,14 +141,12 @@ pub fn export(
         .permissions(Permissions::from_mode(FILE_MODE))
         .tempfile_in(&folder)
         .map_err(|error| failed("cannot make a file", error))?;
-    reserve(hidden.as_file(), remux.len()).map_err(|error| failed("cannot reserve room", error))?;
+    reserve(hidden.as_file(), bytes).map_err(|error| failed("cannot reserve room", error))?;
     let mut out = BufWriter::with_capacity(BUFFER, hidden.as_file());
-    remux
-        .write(0..remux.len(), &mut out)
-        .map_err(|error| match error {
-            RemuxError::Output(error) => failed("cannot write", error),
-            other => ExportError::Footage(other),
-        })?;
+    fill(&mut out).map_err(|error| match error {
+        RemuxError::Output(error) => failed("cannot write", error),
+        other => ExportError::Footage(other),
+    })?;
     out.flush().map_err(|error| failed("cannot write", error))?;
     drop(out);
     hidden
@@ -146,8 +161,8 @@ pub fn export(
     Ok(Exported {
         path,
         nth,
-        bytes: remux.len(),
-        frames: remux.frames(),
+        bytes,
+        frames,
     })
 }
 

@@ -31,6 +31,9 @@ pub enum RemuxError {
         /// Why.
         source: Box<dyn Error + Send + Sync>,
     },
+    /// The film comes from elsewhere and ends early.
+    #[error("the film ends early: {0}")]
+    Ended(String),
     /// Whoever takes the file does not.
     #[error("cannot be written: {0}")]
     Output(#[source] io::Error),

@@ -14,6 +14,8 @@ Examples:
   tillwatch events --follow                    what happens, as it happens
   tillwatch alerts                             what somebody should look at
   tillwatch alerts review 6f9c… --verdict legitimate --note \"manager was there\"
+  tillwatch clips list                         footage around alerts
+  tillwatch clips export 1c2e… --to /mnt/stick as MP4 files
   tillwatch receipt capture.bin                what a printer's bytes say
   tillwatch config show --origin               where each value comes from
 
@@ -73,6 +75,9 @@ pub enum Command {
     /// Show alerts and judge them.
     #[command(args_conflicts_with_subcommands = true)]
     Alerts(AlertsArgs),
+    /// Show and export the footage around alerts.
+    #[command(subcommand)]
+    Clips(ClipsCommand),
     /// Look after the data.
     #[command(subcommand)]
     Store(StoreCommand),
@@ -152,6 +157,42 @@ pub enum VerdictArg {
     Legitimate,
     /// It was not.
     Confirmed,
+}
+
+/// What to do with footage.
+#[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
+pub enum ClipsCommand {
+    /// List clips, the newest first.
+    List(ClipsListArgs),
+    /// Write a clip to MP4 files, one for each camera, with the cameras' own pictures.
+    ///
+    /// They are named `{yyyy-mm-dd}/{hh-mm-ss}_{kind}_{staff}.mp4`, in UTC; a name that is taken gets
+    /// a number. Each is there as a whole or not at all.
+    Export(ClipsExportArgs),
+}
+
+/// `clips list`
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub struct ClipsListArgs {
+    /// At most so many, 1 to 1000.
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub limit: u16,
+    /// As JSON, one object a line.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `clips export`
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub struct ClipsExportArgs {
+    /// The clip's id.
+    pub id: uuid::Uuid,
+    /// Only what this camera shows, by its name or number.
+    #[arg(long, value_name = "NAME")]
+    pub camera: Option<String>,
+    /// The folder of all exported clips.
+    #[arg(long, value_name = "FOLDER", default_value = "clips")]
+    pub to: PathBuf,
 }
 
 /// What to do with the data.
@@ -266,6 +307,9 @@ mod tests {
             "tillwatch events --limit 0",
             "tillwatch alerts --pending --all",
             "tillwatch receipt",
+            "tillwatch clips",
+            "tillwatch clips export",
+            "tillwatch clips export 12",
         ] {
             assert_eq!(parse(line).unwrap_err().exit_code(), 2, "{line}");
         }

@@ -10,6 +10,7 @@
 //! | `status` | `status` |
 //! | `events` | `events`, also as they happen |
 //! | `alerts` | `alerts`, `alerts review` |
+//! | `clips` | `clips list`, `clips export` |
 //! | `store` | `store check` |
 //! | `receipt` | `receipt FILE` |
 //! | `config` | `config show` |
@@ -22,6 +23,7 @@
 mod alerts;
 mod check;
 pub mod cli;
+mod clips;
 mod config;
 pub mod control;
 mod events;
@@ -115,6 +117,7 @@ async fn dispatch(command: &Command, options: &Options, out: Out<'_>) -> Result<
         Command::Status(args) => status::run(args, &Gateway::of(options)?, out).await,
         Command::Events(args) => events::run(args, &Gateway::of(options)?, out).await,
         Command::Alerts(args) => alerts::run(args, &Gateway::of(options)?, out).await,
+        Command::Clips(command) => clips::run(command, &Gateway::of(options)?, out).await,
         Command::Store(StoreCommand::Check) => store::check(&Gateway::of(options)?, out).await,
         Command::Receipt(args) => receipt::run(args, options, out),
         Command::Config(args) => config::run(args, options, out),
