@@ -35,6 +35,7 @@ pub fn program() -> Command {
         "NOTIFY_SOCKET",
         "HIGH_VALUE_THRESHOLD",
         "DISCOUNT_THRESHOLD",
+        "CORRELATION_WINDOW",
     ] {
         command.env_remove(name);
     }
@@ -202,6 +203,14 @@ listen = "127.0.0.1:0"
             .read_to_string()
             .map_err(|why| why.to_string())?;
         Ok((response.status().as_u16(), body))
+    }
+
+    /// Status and bytes of a GET, with a header.
+    pub fn bytes(&self, path: &str, header: (&str, &str)) -> (u16, Vec<u8>) {
+        let request = agent().get(self.url(path)).header(header.0, header.1);
+        let mut response = request.call().unwrap();
+        let body = response.body_mut().read_to_vec().unwrap();
+        (response.status().as_u16(), body)
     }
 
     pub fn json(&self, path: &str) -> Value {
