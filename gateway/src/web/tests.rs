@@ -2,6 +2,7 @@
 
 mod api;
 mod clips;
+mod films;
 mod guards;
 mod live;
 mod sockets;

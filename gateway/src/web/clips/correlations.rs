@@ -16,7 +16,9 @@ use tillwatch_store::{AlertRow, Store};
 /// within minutes.
 const LOOKED_AT: usize = 5_000;
 /// Events of one id that are followed; a till that counts from 1 every day uses an id once a day.
-const SAME_ID: usize = 32;
+const SAME_ID: usize = 8;
+/// Records of one id that are looked at, the newest ones.
+const MATCHES: usize = 256;
 
 /// What an event led to: the alerts that rest on it, each with its clip. The id is the till's or
 /// ours (an alert's UUID, or a position in the log); of an id that was used several times, all of
@@ -45,7 +47,7 @@ fn correlate(
     }
     let mut alerts = BTreeSet::new();
     let mut events: Vec<Seq> = Vec::new();
-    for seq in matching.into_iter().rev() {
+    for seq in matching.into_iter().rev().take(MATCHES) {
         match first_record(store, seq)? {
             Some(Record::Alert(alert)) => {
                 alerts.insert(alert.alert_id);

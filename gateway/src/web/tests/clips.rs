@@ -10,7 +10,6 @@ use crate::clips::ring::RingLimits;
 use crate::clock::monotonic_ns;
 use bytes::Bytes;
 use serde_json::json;
-use std::time::{Duration, Instant};
 use tillwatch_protocol::pos::{ParseContext, parse_pos_event};
 use tillwatch_protocol::{ClipId, ClipReport, ClipRequest, ClipState, ClipTrack, FrameKey};
 use tillwatch_store::media::{ClipDescriptor, MediaOptions, StoredFrame};
@@ -114,7 +113,7 @@ fn pictures() -> Vec<Vec<u8>> {
 }
 
 /// A gateway with one clip that is complete: its base address, and its pictures.
-async fn filmed() -> (Gateway, String, Vec<Vec<u8>>) {
+pub(super) async fn filmed() -> (Gateway, String, Vec<Vec<u8>>) {
     let gateway = gateway();
     let request = gateway.void("v1").await;
     let pictures = pictures();
@@ -134,7 +133,7 @@ async fn filmed() -> (Gateway, String, Vec<Vec<u8>>) {
     (gateway, base, pictures)
 }
 
-async fn raw(
+pub(super) async fn raw(
     gateway: &Gateway,
     uri: &str,
     headers: &[(&str, &str)],
@@ -231,6 +230,60 @@ async fn a_clip_is_recording_then_complete_then_given_up() {
 }
 
 #[tokio::test]
+async fn a_clip_that_is_prolonged_shows_what_it_has_until_then() {
+    let (gateway, base, pictures) = filmed().await;
+    let id = gateway.footage().media.clips()[0].request.clip_id;
+    let mut longer = gateway.footage().media.clip(id).unwrap().request.clone();
+    longer.to_ns += 5 * S;
+    gateway.append(&[Record::ClipRequest(longer.clone())]).await;
+    let clip = get(gateway.page(), &base).await.json();
+    assert_eq!(
+        (&clip["state"], &clip["frames"]),
+        (&json!("recording"), &json!(20))
+    );
+    assert_eq!(clip["to"], "2025-10-04T14:36:03.000000Z");
+    let version = clip["version"].as_str().unwrap();
+    let uri = format!("{base}/frames/0.jpg?version={version}");
+    let (_, headers, jpeg) = raw(&gateway, &uri, &[]).await;
+    assert_eq!(&jpeg[..], &pictures[0][..]);
+    assert_eq!(headers[header::CACHE_CONTROL], "private, no-cache");
+    let tracks = gateway.tracks(&["counter"]);
+    gateway.finish(&longer, tracks, ClipState::Complete).await;
+    assert_eq!(get(gateway.page(), &base).await.json()["state"], "complete");
+}
+
+#[tokio::test]
+async fn several_cameras_are_told_apart_by_name_or_number() {
+    let gateway = gateway();
+    let request = gateway.void("v1").await;
+    let pictures = pictures();
+    gateway.film(0, &pictures[..5]);
+    gateway.film(1, &pictures[10..]);
+    gateway.footage().media.flush();
+    let mut written = gateway.footage().media.written();
+    written.wait_for(|written| *written >= 15).await.unwrap();
+    let tracks = gateway.tracks(&["counter", "door"]);
+    gateway.finish(&request, tracks, ClipState::Complete).await;
+    let base = format!("/api/clips/{}", request.clip_id);
+    for (camera, wanted) in [
+        ("", &pictures[0]),
+        ("?camera=counter", &pictures[0]),
+        ("?camera=door", &pictures[10]),
+        ("?camera=1", &pictures[10]),
+    ] {
+        let uri = format!("{base}/frames/0.jpg{camera}");
+        assert_eq!(raw(&gateway, &uri, &[]).await.2, wanted[..], "{uri}");
+    }
+    let uri = format!("{base}/video.mp4?camera=door");
+    let (_, headers, film) = raw(&gateway, &uri, &[]).await;
+    assert!(film.ends_with(&pictures[10..].concat()));
+    assert_eq!(
+        headers[header::CONTENT_DISPOSITION],
+        "inline; filename=\"14-35-56_void_unknown_door.mp4\""
+    );
+}
+
+#[tokio::test]
 async fn the_newest_clip_is_listed_first() {
     let (gateway, base, _) = filmed().await;
     let mut later = gateway.void("v2").await;
@@ -288,135 +341,6 @@ async fn a_picture_is_the_cameras_own_and_is_not_sent_twice() {
         let answer = get(gateway.page(), &format!("{base}/{uri}")).await;
         assert_eq!(answer.problem(400), "parameter", "{uri}");
     }
-}
-
-#[tokio::test]
-async fn a_film_has_the_pictures_and_comes_in_any_pieces() {
-    let (gateway, base, pictures) = filmed().await;
-    let uri = format!("{base}/video.mp4");
-    let (status, headers, film) = raw(&gateway, &uri, &[]).await;
-    assert_eq!(status, StatusCode::OK);
-    assert_eq!(headers[header::CONTENT_TYPE], "video/mp4");
-    assert_eq!(headers[header::ACCEPT_RANGES], "bytes");
-    assert_eq!(headers[header::CONTENT_LENGTH], film.len().to_string());
-    assert_eq!(
-        headers[header::CONTENT_DISPOSITION],
-        "inline; filename=\"14-35-56_void_unknown.mp4\""
-    );
-    assert_eq!(&film[4..8], b"ftyp");
-    assert!(
-        film.ends_with(&pictures.concat()),
-        "the pictures lie behind one another"
-    );
-
-    let etag = headers[header::ETAG].to_str().unwrap();
-    let last = film.len() - 1;
-    for (asked, from, to) in [
-        ("bytes=0-0", 0, 0),
-        ("bytes=700-9999", 700, 9_999),
-        ("bytes=-5", last - 4, last),
-    ] {
-        let (status, headers, piece) =
-            raw(&gateway, &uri, &[("range", asked), ("if-range", etag)]).await;
-        assert_eq!(
-            (status, &piece[..]),
-            (StatusCode::PARTIAL_CONTENT, &film[from..=to]),
-            "{asked}"
-        );
-        assert_eq!(
-            headers[header::CONTENT_RANGE],
-            format!("bytes {from}-{to}/{}", film.len())
-        );
-        assert_eq!(headers[header::CONTENT_TYPE], "video/mp4");
-    }
-    let other = [("range", "bytes=0-0"), ("if-range", "\"another\"")];
-    assert_eq!(
-        raw(&gateway, &uri, &other).await.2,
-        film,
-        "a range of another film"
-    );
-    let behind = [("range", "bytes=9999999-")];
-    let (status, headers, _) = raw(&gateway, &uri, &behind).await;
-    assert_eq!(status, StatusCode::RANGE_NOT_SATISFIABLE);
-    assert_eq!(
-        headers[header::CONTENT_RANGE],
-        format!("bytes */{}", film.len())
-    );
-    let (status, ..) = raw(&gateway, &uri, &[("if-none-match", etag)]).await;
-    assert_eq!(status, StatusCode::NOT_MODIFIED);
-    assert_eq!(
-        get(gateway.page(), &format!("{uri}?form=h264"))
-            .await
-            .problem(501),
-        "form"
-    );
-    assert_eq!(
-        get(gateway.page(), &format!("{uri}?form=gif"))
-            .await
-            .problem(400),
-        "request"
-    );
-}
-
-#[tokio::test]
-async fn a_clip_is_played_at_its_pace_and_long_gaps_are_shortened() {
-    let (gateway, base, pictures) = filmed().await;
-    let began = Instant::now();
-    let (status, headers, body) = raw(&gateway, &format!("{base}/stream"), &[]).await;
-    let took = began.elapsed();
-    assert_eq!(status, StatusCode::OK);
-    assert_eq!(
-        headers[header::CONTENT_TYPE],
-        "multipart/x-mixed-replace; boundary=tillwatch"
-    );
-    // 18 × 10 ms and a gap of 3 s that is shown as 2 s.
-    assert!(took >= Duration::from_millis(2_180), "{took:?}");
-    let mut rest = &body[..];
-    rest = rest.strip_prefix(b"--tillwatch\r\n").unwrap();
-    for (n, picture) in pictures.iter().enumerate() {
-        let head = rest.windows(4).position(|at| at == b"\r\n\r\n").unwrap();
-        let text = std::str::from_utf8(&rest[..head]).unwrap();
-        assert!(
-            text.contains(&format!("Content-Length: {}", picture.len())),
-            "{text}"
-        );
-        rest = rest[head + 4..].strip_prefix(&picture[..]).unwrap();
-        let end: &[u8] = if n + 1 == pictures.len() {
-            b"\r\n--tillwatch--\r\n"
-        } else {
-            b"\r\n--tillwatch\r\n"
-        };
-        rest = rest.strip_prefix(end).unwrap();
-    }
-    assert!(rest.is_empty());
-}
-
-#[tokio::test]
-async fn only_so_many_watch_at_once() {
-    let (gateway, base, _) = filmed().await;
-    let page = gateway.page();
-    let uri = format!("{base}/video.mp4");
-    let ask = || request("GET", &uri).body(Body::empty()).unwrap();
-    let mut watching = Vec::new();
-    for _ in 0..crate::web::WATCHERS {
-        watching.push(page.clone().oneshot(ask()).await.unwrap());
-    }
-    assert_eq!(send(page.clone(), ask()).await.problem(503), "watchers");
-    watching.pop();
-    let again = page.oneshot(ask()).await.unwrap();
-    assert_eq!(again.status(), StatusCode::OK);
-}
-
-#[tokio::test]
-async fn a_clip_is_seen_at_one_glance() {
-    let (gateway, base, _) = filmed().await;
-    let (status, headers, sheet) = raw(&gateway, &format!("{base}/sheet.jpg"), &[]).await;
-    assert_eq!(
-        (status, &headers[header::CONTENT_TYPE]),
-        (StatusCode::OK, &"image/jpeg".parse().unwrap())
-    );
-    let (width, _) = crate::clips::picture::dimensions(&sheet).unwrap();
-    assert!(width > 4 * 64, "{width}");
 }
 
 #[tokio::test]
