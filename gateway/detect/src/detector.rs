@@ -1,5 +1,6 @@
 //! The trait of all detectors, what they are told and where they put what they conclude.
 
+use crate::customer_side::CustomerSide;
 use crate::feed::PosFeed;
 use crate::recent::{Recent, ms};
 use crate::witness::WitnessLedger;
@@ -25,6 +26,8 @@ pub struct Context<'a> {
     pub feed: &'a PosFeed,
     /// What happened in the last minutes.
     pub recent: &'a Recent,
+    /// What cameras said of the customer's side.
+    pub customer_side: &'a CustomerSide,
     /// Since when in this boot the receipt policy is what it is now; 0 when it always was.
     pub receipt_policy_since: MonotonicNs,
 }
@@ -201,6 +204,12 @@ pub trait Detector: Send {
 
     /// Called for every event but ticks, in log order.
     fn on_event(&mut self, event: &Event, context: &Context<'_>, out: &mut Findings);
+
+    /// Called at the end of a step in which anything was found, with everything that was: for rules
+    /// that add to what others find.
+    fn on_findings(&mut self, now: &Stamp, context: &Context<'_>, out: &mut Findings) {
+        let _ = (now, context, out);
+    }
 
     /// When [`Detector::on_tick`] should be called next, in monotonic time of the current boot.
     fn deadline(&self) -> Option<MonotonicNs>;

@@ -1,5 +1,6 @@
 //! Runs the detectors over the log.
 
+use crate::customer_side::CustomerSide;
 use crate::detector::{Context, Cut, Detector, Findings, SnapshotError, read_state, write_state};
 use crate::feed::PosFeed;
 use crate::policy::Policy;
@@ -19,7 +20,7 @@ use tillwatch_protocol::time::{MonotonicNs, Stamp};
 const NAME: &str = "engine";
 /// Of the whole layout, settings and alerts included: raised whenever any of it changes, which
 /// `tests/saved_state.rs` notices.
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
 
 /// What comes of an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,6 +44,7 @@ struct Shared {
     witnesses: WitnessLedger,
     feed: PosFeed,
     recent: Recent,
+    customer_side: CustomerSide,
     policy: Policy,
 }
 
@@ -55,6 +57,7 @@ impl Shared {
             witnesses: WitnessLedger::default(),
             feed: PosFeed::default(),
             recent: Recent::default(),
+            customer_side: CustomerSide::default(),
             policy: Policy::default(),
         }
     }
@@ -66,6 +69,7 @@ impl Shared {
             witnesses: &self.witnesses,
             feed: &self.feed,
             recent: &self.recent,
+            customer_side: &self.customer_side,
             receipt_policy_since: self.receipt_policy_since,
         }
     }
@@ -79,6 +83,7 @@ impl Shared {
                 self.witnesses.started();
                 self.feed.started();
                 self.recent.note_drawer(None, None);
+                self.customer_side.started();
             }
             EventBody::Settings(settings) => {
                 if settings.receipt_policy != self.settings.receipt_policy {
@@ -91,6 +96,20 @@ impl Shared {
                 if *witness == Witness::DrawerSense && *state != WitnessState::Alive {
                     self.recent.note_drawer(None, None);
                 }
+                if let Witness::Camera(number) = *witness {
+                    self.customer_side.note_break(number, now);
+                }
+            }
+            EventBody::CameraPicture { camera, state } => {
+                self.customer_side.note_picture(*camera, *state, now);
+            }
+            EventBody::CameraMotion {
+                camera,
+                region,
+                motion,
+            } => {
+                self.customer_side
+                    .note_motion(*camera, *region, *motion, now);
             }
             EventBody::Drawer { state, initial } => {
                 let closed = *state == DrawerState::Closed && !initial;
@@ -120,9 +139,7 @@ impl Shared {
             | EventBody::Tick
             | EventBody::Review(_)
             | EventBody::ClockCorrection { .. }
-            | EventBody::Notice(_)
-            | EventBody::CameraPicture { .. }
-            | EventBody::CameraMotion { .. } => {}
+            | EventBody::Notice(_) => {}
         }
     }
 }
@@ -178,6 +195,7 @@ impl Engine {
                 self.shared.recent.new_boot();
                 self.shared.witnesses.new_boot();
                 self.shared.feed.new_boot();
+                self.shared.customer_side.started();
                 self.shared.receipt_policy_since = 0;
             }
             self.shared.boot = Some(now.boot);
@@ -200,6 +218,12 @@ impl Engine {
             let context = self.shared.context(&self.zone);
             for detector in &mut self.detectors {
                 detector.on_event(event, &context, &mut self.found);
+            }
+        }
+        if !self.found.findings.is_empty() {
+            let context = self.shared.context(&self.zone);
+            for detector in &mut self.detectors {
+                detector.on_findings(&now, &context, &mut self.found);
             }
         }
         if !self.found.is_empty() {

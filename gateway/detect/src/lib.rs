@@ -18,10 +18,12 @@
 //! | [`feed`] | clock skew, lag and losses of the till's feed |
 //! | [`mod@proof`] | what the silence of that feed is worth |
 //! | [`recent`] | kicks, drawer commands, papers and till events of the last minutes |
+//! | [`mod@customer_side`] | what cameras said of the customer's side in the last minutes |
 //! | [`till`] | what a till event says of the transaction |
 //! | [`mod@review_queue`] | what a person is asked to look at |
 //! | [`rules`] | one file per detector |
 
+pub mod customer_side;
 pub mod detector;
 pub mod engine;
 pub mod feed;
@@ -35,6 +37,7 @@ pub mod till;
 mod waiting;
 pub mod witness;
 
+pub use customer_side::CustomerSide;
 pub use detector::{Context, Cut, Detector, Findings, Line, SnapshotError};
 pub use engine::{Engine, Outcome};
 pub use feed::PosFeed;

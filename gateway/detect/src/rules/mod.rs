@@ -10,11 +10,15 @@
 //! | [`receipt_suppressed`] | `receipt_suppressed` |
 //! | [`unreported`] | `unreported_void`, `unreported_refund` |
 //! | [`unprinted`] | `unprinted_void`, `unprinted_refund` |
+//! | [`camera_blinded`] | `camera_blinded` |
+//! | [`nobody_there`] | `nobody_there` |
 
+pub mod camera_blinded;
 pub mod drawer_forced;
 pub mod drawer_jam;
 pub mod drawer_left_open;
 pub mod no_sale;
+pub mod nobody_there;
 pub mod pos_score;
 pub mod receipt_suppressed;
 pub mod unprinted;
@@ -40,6 +44,8 @@ pub fn all() -> Vec<Box<dyn Detector>> {
         Box::new(receipt_suppressed::ReceiptSuppressed::default()),
         Box::new(unreported::Unreported::default()),
         Box::new(unprinted::Unprinted::default()),
+        Box::new(camera_blinded::CameraBlinded::default()),
+        Box::new(nobody_there::NobodyThere::default()),
     ]
 }
 
