@@ -96,7 +96,10 @@ impl Shared {
                 if *witness == Witness::DrawerSense && *state != WitnessState::Alive {
                     self.recent.note_drawer(None, None);
                 }
-                if let Witness::Camera(number) = *witness {
+                // What is lost on the way is the ledger's matter; the camera goes on from there.
+                if let Witness::Camera(number) = *witness
+                    && !matches!(state, WitnessState::Gap { .. })
+                {
                     self.customer_side.note_break(number, now);
                 }
             }

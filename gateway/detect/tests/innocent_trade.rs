@@ -12,7 +12,9 @@ use tillwatch_detect::Outcome;
 use tillwatch_protocol::settings::ReceiptPolicy;
 
 /// Rules that accuse somebody of something that did not happen here.
-const ACCUSING: [&str; 6] = [
+const ACCUSING: [&str; 8] = [
+    "nobody_there",
+    "camera_blinded",
     "drawer_forced",
     "receipt_suppressed",
     "unreported_void",
@@ -61,6 +63,9 @@ fn nobody_is_accused(policy: ReceiptPolicy) {
             let (count, some) = (found.len(), found[..found.len().min(3)].join("\n  "));
             accused.push(format!("seed {seed}: {count} times, {habits:?}\n  {some}"));
         }
+        // The customers were seen, and cameras were away.
+        let cameras = |(rule, _): &(String, String)| rule == "nobody_there";
+        assert!(stage.not_judged().iter().any(cameras), "seed {seed}");
         // The mishaps were real ones: they left things unjudged.
         let not_judged = not_judged(&stage);
         assert!(!not_judged.is_empty(), "seed {seed}: {not_judged:?}");

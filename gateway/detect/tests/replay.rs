@@ -6,6 +6,7 @@ mod stage;
 use proptest::prelude::*;
 use stage::*;
 use tillwatch_detect::{Engine, Outcome, SnapshotError};
+use tillwatch_protocol::clip::{Motion, PictureState};
 use tillwatch_protocol::event::{Event, EventBody, Witness};
 use tillwatch_protocol::receipt::ReceiptKind;
 use tillwatch_protocol::settings::ReceiptPolicy;
@@ -18,7 +19,7 @@ fn play(steps: &[(u8, u16)]) -> Stage {
         let witness = ALL[n % 4];
         let said = at - f64::from(*after % 50);
         stage.at(at);
-        match what % 24 {
+        match what % 27 {
             0 | 1 => stage.opens(),
             2 | 3 => stage.closes(),
             4 | 5 => stage.kick().opens(),
@@ -47,6 +48,17 @@ fn play(steps: &[(u8, u16)]) -> Stage {
                     _ => ReceiptPolicy::Always,
                 };
             }),
+            23 => stage.motion(
+                (n % 2) as u8,
+                [
+                    Motion::Still,
+                    Motion::Still,
+                    Motion::Moving,
+                    Motion::Unjudged,
+                ][n % 4],
+            ),
+            24 => stage.picture(0, [PictureState::Clear, PictureState::Dark][n % 2]),
+            25 => stage.camera((n % 2) as u8),
             _ => {
                 if n % 2 == 0 {
                     stage.boot += 1;
@@ -92,7 +104,7 @@ proptest! {
     fn any_bytes_are_a_snapshot_or_an_error(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
         let mut engine = Engine::new(log());
         let _ = engine.restore(&bytes);
-        let mut versioned = vec![2];
+        let mut versioned = vec![3];
         versioned.extend(bytes);
         let _ = engine.restore(&versioned);
     }

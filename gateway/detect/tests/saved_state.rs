@@ -7,6 +7,7 @@ mod stage;
 use stage::*;
 use std::path::PathBuf;
 use tillwatch_detect::Engine;
+use tillwatch_protocol::clip::PictureState;
 use tillwatch_protocol::event::Witness;
 use tillwatch_protocol::receipt::ReceiptKind;
 
@@ -29,6 +30,8 @@ fn busy() -> Stage {
     stage.at(now + 190.0).prints(receipt(ReceiptKind::PostVoid));
     stage.tells(till("payment_cleared").order("O2").amount(700));
     stage.command(true).kick().opens().paper_started();
+    stage.camera(0).camera(1).picture(1, PictureState::Dark);
+    stage.tells(till("refund_issued").staff("bob").ticket("R2"));
     stage
 }
 

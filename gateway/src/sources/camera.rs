@@ -88,6 +88,9 @@ pub fn start(
     std::thread::Builder::new()
         .name(name.into())
         .spawn(move || {
+            if customer_side.is_some() && !tell_the_side(&reporter, number) {
+                return;
+            }
             keep_open(reporter, &stop, |reporter, backoff| {
                 let camera = open()?;
                 let mut session = Session {
@@ -101,6 +104,18 @@ pub fn start(
                 ended
             });
         })
+}
+
+/// Says that this camera watches where customers stand, also while it cannot be opened: that nothing
+/// was seen there proves nothing then. False when the pipeline has stopped.
+fn tell_the_side(reporter: &Reporter, camera: u8) -> bool {
+    let shared = reporter.shared();
+    let body = EventBody::CameraMotion {
+        camera,
+        region: 0,
+        motion: Motion::Unjudged,
+    };
+    shared.intake.witness(shared.clock.stamp(), body).is_ok()
 }
 
 struct Session {

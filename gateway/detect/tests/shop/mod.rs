@@ -2,6 +2,7 @@
 //! rules. The same seed is the same shop, for ever.
 #![allow(dead_code, clippy::unwrap_used)]
 
+mod eyes;
 mod habits;
 mod register;
 
@@ -10,6 +11,7 @@ pub use register::watch;
 
 use crate::stage::*;
 use std::collections::BTreeMap;
+use tillwatch_protocol::clip::{Motion, PictureState};
 use tillwatch_protocol::event::{DrawerState, Witness};
 use tillwatch_protocol::pos::PosEvent;
 use tillwatch_protocol::receipt::{LineMark, Receipt, ReceiptKind};
@@ -28,6 +30,8 @@ pub enum Fact {
     Loses(Witness),
     Regains(Witness),
     Gap(Witness),
+    Picture(u8, PictureState),
+    Motion(u8, Motion),
     Stops,
     Starts { new_boot: bool },
     Policy(ReceiptPolicy),
@@ -45,6 +49,10 @@ pub struct Fraud {
 
 pub struct Shop {
     pub chance: Chance,
+    /// What cameras see is another matter: with or without them it is the same trade.
+    eyes: Chance,
+    /// When the last customer goes.
+    gone_s: f64,
     pub habits: Habits,
     /// By time in microseconds and order of writing.
     pub facts: BTreeMap<(u64, u64), Fact>,
@@ -73,6 +81,8 @@ impl Shop {
         let skew_s = chance.between(-600.0, 600.0);
         Shop {
             chance,
+            eyes: Chance(seed ^ 0xE7E5),
+            gone_s: 0.0,
             habits,
             facts: BTreeMap::new(),
             frauds: Vec::new(),
@@ -91,8 +101,11 @@ impl Shop {
         if !self.habits.clock_set_at_s.is_nan() {
             self.fact(self.habits.clock_set_at_s, Fact::OurClockIsSet);
         }
+        self.cameras_wake(0.0);
         for _ in 0..transactions {
+            let began_s = self.now_s;
             self.transaction();
+            self.customer(began_s);
             if self.chance.in_thousand(self.habits.mishaps) {
                 self.mishap();
             }

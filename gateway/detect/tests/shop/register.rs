@@ -1,9 +1,11 @@
 //! The box in the shop: it sees only what its witnesses can see.
 
+use super::eyes::CAMERAS;
 use super::{Fact, Shop};
 use crate::stage::*;
 use std::collections::BTreeMap;
 use tillwatch_detect::Engine;
+use tillwatch_protocol::clip::{Motion, PictureState};
 use tillwatch_protocol::event::{
     DrawerCommand, DrawerState, EventBody, KickPin, Witness, WitnessState,
 };
@@ -27,6 +29,8 @@ struct Watching {
     queued: Vec<PosEvent>,
     lost_while_printing: bool,
     policy: Option<ReceiptPolicy>,
+    /// What cameras would say now, whether or not anybody listens.
+    shown: BTreeMap<u8, (Motion, PictureState)>,
     /// The newest saved state, and how many events it covers.
     saved: (Vec<u8>, usize),
 }
@@ -44,6 +48,9 @@ pub fn watch(shop: &Shop, policy: ReceiptPolicy) -> Stage {
         stage.clock = Clock::Unsynced;
     }
     stage.start(&absent);
+    for camera in CAMERAS {
+        stage.camera(camera);
+    }
     stage.settings(|to| {
         to.receipt_policy = policy;
         to.timezone = "Europe/Berlin".into();
@@ -58,6 +65,10 @@ pub fn watch(shop: &Shop, policy: ReceiptPolicy) -> Stage {
         queued: Vec::new(),
         lost_while_printing: false,
         policy: None,
+        shown: CAMERAS
+            .iter()
+            .map(|camera| (*camera, (Motion::Still, PictureState::Clear)))
+            .collect(),
     };
     for ((at_us, _), fact) in &shop.facts {
         #[allow(clippy::cast_precision_loss)]
@@ -140,6 +151,20 @@ impl Watching {
                     self.tell_drawer();
                 }
             }
+            Fact::Picture(camera, state) => {
+                self.shown.entry(camera).and_modify(|shown| shown.1 = state);
+                if self.sees(Witness::Camera(camera)) {
+                    self.stage.picture(camera, state);
+                }
+            }
+            Fact::Motion(camera, motion) => {
+                self.shown
+                    .entry(camera)
+                    .and_modify(|shown| shown.0 = motion);
+                if self.sees(Witness::Camera(camera)) {
+                    self.stage.motion(camera, motion);
+                }
+            }
             Fact::Stops if self.up => {
                 let reason = "test".into();
                 self.stage.happen(EventBody::Stopped { reason });
@@ -186,7 +211,10 @@ impl Watching {
             register: RegisterId::new("reg_02").unwrap(),
             demo: false,
         });
-        for witness in ALL {
+        for camera in CAMERAS {
+            self.stage.motion(camera, Motion::Unjudged);
+        }
+        for witness in ALL.into_iter().chain(CAMERAS.map(Witness::Camera)) {
             if self.absent.contains(&witness) {
                 self.stage.witness(witness, WitnessState::Absent);
             } else if self.sees(witness) {
@@ -208,6 +236,10 @@ impl Watching {
         self.stage.witness(witness, WitnessState::Alive);
         match witness {
             Witness::DrawerSense => self.tell_drawer(),
+            Witness::Camera(camera) => {
+                let (motion, picture) = self.shown[&camera];
+                self.stage.motion(camera, motion).picture(camera, picture);
+            }
             Witness::Pos => {
                 for event in std::mem::take(&mut self.queued) {
                     self.stage.tells(event);

@@ -8,6 +8,7 @@ pub use story::*;
 use std::collections::BTreeMap;
 use tillwatch_detect::{Engine, Outcome};
 use tillwatch_protocol::alert::{Alert, AlertState};
+use tillwatch_protocol::clip::{Motion, PictureState};
 use tillwatch_protocol::event::{
     DrawerCommand, DrawerState, Event, EventBody, KickPin, Witness, WitnessState,
 };
@@ -208,6 +209,28 @@ impl Stage {
             initial: false,
         });
         self
+    }
+
+    pub fn picture(&mut self, camera: u8, state: PictureState) -> &mut Self {
+        self.happen(EventBody::CameraPicture { camera, state });
+        self
+    }
+
+    /// On the customer's side.
+    pub fn motion(&mut self, camera: u8, motion: Motion) -> &mut Self {
+        self.happen(EventBody::CameraMotion {
+            camera,
+            region: 0,
+            motion,
+        });
+        self
+    }
+
+    /// A camera that looks at an empty customer's side.
+    pub fn camera(&mut self, camera: u8) -> &mut Self {
+        self.regains(Witness::Camera(camera))
+            .motion(camera, Motion::Still)
+            .picture(camera, PictureState::Clear)
     }
 
     pub fn kick(&mut self) -> &mut Self {
