@@ -140,3 +140,26 @@ fn nearly_every_fraud_is_found_and_nothing_else() {
         assert_eq!(all[*rule][2], 0, "{rule} accuses somebody else: {all:?}");
     }
 }
+
+#[test]
+fn a_no_sale_after_the_customers_have_gone_is_raised() {
+    let habits = Habits {
+        frauds: 20,
+        ..Habits::of_a_good_shop(7)
+    };
+    let shop = Shop::new(7, ReceiptPolicy::Always, habits).trade(TRANSACTIONS);
+    let stage = watch(&shop, ReceiptPolicy::Always);
+    let standing = standing(&stage);
+    let is_near = |fraud: &Fraud, stands: &Standing| {
+        stands.rule == "nobody_there" && (fraud.at_s - stands.at).abs() <= NEAR_S
+    };
+    let no_sales = shop.frauds.iter().filter(|fraud| fraud.rule == "no_sale");
+    let raised = |fraud: &&Fraud| standing.iter().any(|stands| is_near(fraud, stands));
+    let (found, missed): (Vec<&Fraud>, Vec<&Fraud>) = no_sales.partition(raised);
+    // Around the others somebody was still leaving, or a camera was away.
+    let (found, missed) = (found.len(), missed.len());
+    assert!(
+        found >= 15 && found > missed,
+        "{found} raised, {missed} not"
+    );
+}

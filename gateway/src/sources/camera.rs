@@ -242,7 +242,8 @@ impl Seeing {
         }
         if self.reader.read(&frame.jpeg, &mut self.luma).is_err() {
             metrics::counter!("frames_unreadable_total").increment(1);
-            return said;
+            // Pictures that nobody can read are none: what was still is so no longer.
+            return self.unseen(at_ns);
         }
         self.motion.observe(&self.luma, at_ns, &mut |change| {
             said.motion = Some(motion_of(change.motion));
@@ -256,11 +257,14 @@ impl Seeing {
 
     /// No frame came for a while.
     fn silence(&mut self) -> Said {
+        self.unseen(crate::clock::monotonic_ns())
+    }
+
+    fn unseen(&mut self, now_ns: u64) -> Said {
         let mut said = Said::default();
-        self.motion
-            .tick(crate::clock::monotonic_ns(), &mut |change| {
-                said.motion = Some(motion_of(change.motion));
-            });
+        self.motion.tick(now_ns, &mut |change| {
+            said.motion = Some(motion_of(change.motion));
+        });
         said
     }
 }
@@ -279,5 +283,42 @@ fn picture_of(sight: Sight) -> PictureState {
         Sight::Dark => PictureState::Dark,
         Sight::Covered => PictureState::Covered,
         Sight::Frozen => PictureState::Frozen,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LOOK_NS: u64 = 200_000_000;
+
+    #[test]
+    fn frames_that_cannot_be_read_leave_nothing_still() {
+        let whole = Part {
+            left: 0,
+            top: 0,
+            width: 100,
+            height: 100,
+        };
+        let mut seeing = Seeing::new(Some(whole));
+        let wall = Luma::new(40, 30, vec![100; 40 * 30]);
+        let mut told = Vec::new();
+        for n in 1..=20 {
+            seeing.motion.observe(&wall, n * LOOK_NS, &mut |change| {
+                told.push(motion_of(change.motion));
+            });
+        }
+        assert_eq!(told, [Motion::Still]);
+        let mut look = |n: u64| {
+            let frame = Frame {
+                jpeg: b"no picture"[..].into(),
+                monotonic_ns: n * LOOK_NS,
+                width: 640,
+                height: 480,
+            };
+            seeing.look(&frame).motion
+        };
+        let said: Vec<Motion> = (21..40).filter_map(&mut look).collect();
+        assert_eq!(said, [Motion::Unjudged]);
     }
 }
