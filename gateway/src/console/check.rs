@@ -1,6 +1,8 @@
 //! `check`: is everything configured, wired and reachable? Changes nothing. What a running
 //! gateway holds open is asked from it instead of being taken away from it.
 
+mod cameras;
+
 use super::cli::Options;
 use super::control::{Control, ControlError};
 use super::{Failure, Out, find, text};
@@ -285,6 +287,7 @@ fn devices(config: &Config, running: Option<&Status>) -> Vec<Line> {
             }),
         ),
     });
+    lines.extend(cameras::lines(config, running));
     lines
 }
 
@@ -394,7 +397,8 @@ mod tests {
             [
                 ("drawer", State::Ok),
                 ("kick line", State::Absent),
-                ("printer", State::Fail)
+                ("printer", State::Fail),
+                ("camera", State::Absent)
             ]
         );
         assert!(
