@@ -396,6 +396,8 @@ fn an_index_of_another_log_is_not_believed() {
     a_day(&store);
     store.close();
     let (store, _) = open_sled(two.path());
+    // Its folder is there once it was opened.
+    told_of_index(&store);
     store.close();
     fs::remove_dir_all(two.path().join("index")).unwrap();
     fs::rename(one.path().join("index"), two.path().join("index")).unwrap();
