@@ -55,6 +55,16 @@ const STORIES: &[Story] = &[
         not_judged: &[],
     },
     Story {
+        name: "forced: again and again, as fast as hands can",
+        absent: NONE,
+        play: |s| {
+            s.at(0.0).opens().at(0.4).closes();
+            s.at(0.8).opens().at(1.2).closes();
+        },
+        stands: &[("drawer_forced", 800), ("drawer_forced", 800)],
+        not_judged: &[],
+    },
+    Story {
         name: "near miss: slammed, not latched, and sprung back within a second",
         absent: NONE,
         play: |s| {

@@ -19,6 +19,8 @@ pub const REMEMBERED: usize = 32;
 const WIRE_ALONE_AT_MOST: Score = Score::from_milli(500);
 /// A command and the pulse that it causes are stamped by different threads.
 const SKEW_BETWEEN_WIRES_NS: u64 = SECOND_NS / 2;
+/// A drawer that was forced so long ago is open, or was left alone.
+const FORCED_LATELY_NS: u64 = 60 * SECOND_NS;
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct Accused {
@@ -54,7 +56,9 @@ impl DrawerForced {
         let at = opening.stamp.monotonic_ns;
         let kick_window = Window::around(at, at, rules.kick_before_opening_ms, 0);
         let wire_window = Window::around(at, at, rules.command_before_opening_ms, 0);
-        if context.drawer_sprang_back(at) || context.recent.kick_in(kick_window).is_some() {
+        if context.recent.kick_in(kick_window).is_some()
+            || (context.drawer_sprang_back(at) && !self.was_forced_before(at, context))
+        {
             return;
         }
         let watched = |witness, window: Window| {
@@ -120,6 +124,19 @@ impl DrawerForced {
                 }
             }
         }
+    }
+
+    /// Whether the drawer was forced lately and nothing has opened it since: who forces it again
+    /// and again is not to be taken for a spring.
+    fn was_forced_before(&self, at: u64, context: &Context<'_>) -> bool {
+        let forced = self.state.accused.back();
+        forced.is_some_and(|forced| {
+            let from_ns = forced.opening.stamp.monotonic_ns;
+            let since = Window { from_ns, to_ns: at };
+            at.saturating_sub(from_ns) <= FORCED_LATELY_NS
+                && context.recent.kick_in(since).is_none()
+                && context.recent.commands_in(since).next().is_none()
+        })
     }
 
     fn commanded(
