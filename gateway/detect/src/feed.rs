@@ -171,10 +171,10 @@ impl PosFeed {
         self.proof.sales() == 0
     }
 
-    /// Whether so little was sold here that it may still be a trial, and the feed carried all of it.
+    /// Whether so little was sold here that it may still be a trial.
     #[must_use]
     pub fn is_on_trial(&self) -> bool {
-        self.proof.sales() <= TRIAL_SALES && !self.proof.has_failed()
+        self.proof.sales() <= TRIAL_SALES
     }
 
     /// How long to wait for an event beyond its window, in nanoseconds: nothing for a feed that is

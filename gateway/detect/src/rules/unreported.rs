@@ -8,6 +8,7 @@ use crate::till::{TillEvent, TillWord};
 use crate::waiting::Waiting;
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
+use tillwatch_protocol::Money;
 use tillwatch_protocol::event::{Event, EventBody, Witness};
 use tillwatch_protocol::finding::{Evidence, Subject};
 use tillwatch_protocol::receipt::Receipt;
@@ -101,10 +102,16 @@ impl Printed {
             && (self.window.meets(happened, arrived) || event.names(&self.paper))
     }
 
-    /// Whether somebody tries the rule out on a new box: nothing or hardly anything was sold here,
-    /// and the feed reported all of it.
+    /// Whether somebody tries the rule out on a new box: nothing was sold here yet, or hardly
+    /// anything, and the paper takes back a payment that the feed did report.
     fn is_a_trial(&self, context: &Context<'_>) -> bool {
-        context.feed.is_before_trade() || context.feed.is_on_trial()
+        let takes_back = |event: &TillEvent| {
+            let equal = self.paper.total.is_some()
+                && self.paper.total.map(Money::abs) == event.amount.map(Money::abs);
+            event.word == TillWord::Payment && (equal || event.names(&self.paper))
+        };
+        context.feed.is_before_trade()
+            || (context.feed.is_on_trial() && context.recent.till_events().any(takes_back))
     }
 
     /// An event of that kind whose own time is not known may be the late one.
