@@ -12,6 +12,7 @@
 //! | `alerts` | alerts, the review queue, verdicts |
 //! | `clips` | footage: clips and their pictures, cameras, from an event to its clips |
 //! | `pos` | events of tills that don't speak MQTT |
+//! | `page` | the page's own files, which are part of the program |
 //! | `live` | what happens, as it happens (server-sent events) |
 //! | [`status`] | what works and what does not; health and readiness |
 //! | `quarantine` | what came in and could not be used |
@@ -26,6 +27,7 @@ mod extract;
 mod live;
 pub mod metrics;
 pub mod openapi;
+mod page;
 pub mod peer;
 mod pos;
 pub mod problem;
@@ -141,8 +143,11 @@ pub fn router(shared: Shared, access: Access) -> Router {
     for (path, methods) in routes {
         router = router.route(path, methods);
     }
+    let router = match access {
+        Access::Page(_) => router.fallback(page::fallback),
+        Access::Control | Access::Ingest(_) => router.fallback(unknown),
+    };
     router
-        .fallback(unknown)
         .method_not_allowed_fallback(wrong_method)
         .layer(DefaultBodyLimit::max(BODY_BYTES))
         .layer(middleware::from_fn(in_time))
@@ -184,7 +189,11 @@ async fn harden(mut response: Response) -> Response {
         (header::REFERRER_POLICY, "no-referrer"),
         (
             header::CONTENT_SECURITY_POLICY,
-            "default-src 'self'; frame-ancestors 'none'; base-uri 'none'",
+            // Pictures that the page made itself are blobs. Text never becomes script, unless it
+            // passes a policy of our page.
+            "default-src 'self'; img-src 'self' blob:; media-src 'self' blob:; object-src 'none'; \
+             base-uri 'none'; form-action 'self'; frame-ancestors 'none'; \
+             require-trusted-types-for 'script'; trusted-types tillwatch",
         ),
         (
             HeaderName::from_static("cross-origin-resource-policy"),

@@ -5,6 +5,7 @@ mod clips;
 mod films;
 mod guards;
 mod live;
+mod page;
 mod sockets;
 mod tills;
 
