@@ -213,6 +213,10 @@ pub(super) mod tests {
             clock: "synced".into(),
             boot: 7,
             uptime_s: 3_700,
+            timezone: "UTC".into(),
+            currency: "EUR".into(),
+            currency_digits: 2,
+            log_level: "info".into(),
             ready: false,
             parts: BTreeMap::from([
                 ("drawer".into(), part("up", "GPIO17", None)),
@@ -252,6 +256,7 @@ pub(super) mod tests {
                 total: 1,
                 evicted: 0,
             },
+            media: None,
         }
     }
 

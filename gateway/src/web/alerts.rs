@@ -33,6 +33,8 @@ pub struct ListQuery {
     /// Only open ones without a verdict.
     #[serde(default)]
     pending: bool,
+    /// Only those raised before this alert: where the page before ended.
+    before: Option<String>,
     /// At most this many, 1 to 1000; 100 without.
     limit: Option<usize>,
 }
@@ -60,9 +62,11 @@ pub async fn list(
     Query(query): Query<ListQuery>,
 ) -> Result<Json<Vec<AlertView>>, Problem> {
     let limit = super::events::limit(query.limit, DEFAULT, super::events::MOST)?;
+    let before = query.before.as_deref().map(|id| known(id, "before"));
     let filter = AlertFilter {
         pending_only: query.pending,
         since_us: None,
+        before: before.transpose()?,
         limit,
     };
     let context = app.view_context();
@@ -95,6 +99,7 @@ pub async fn pending(State(app): State<App>) -> Result<(HeaderMap, Json<Vec<Aler
         let filter = AlertFilter {
             pending_only: true,
             since_us: None,
+            before: None,
             limit: RANKED,
         };
         let rows = index.alerts(filter);
@@ -194,9 +199,13 @@ pub async fn review(
 }
 
 fn alert_id(text: &str) -> Result<AlertId, Problem> {
+    known(text, "id")
+}
+
+fn known(text: &str, parameter: &str) -> Result<AlertId, Problem> {
     let id = text
         .parse()
-        .map_err(|_| Problem::parameter("id", format!("`{text}` is no UUID")))?;
+        .map_err(|_| Problem::parameter(parameter, format!("`{text}` is no UUID")))?;
     Ok(AlertId(id))
 }
 

@@ -3,6 +3,7 @@
 //! | module | what |
 //! | --- | --- |
 //! | `pictures` | single pictures, the sheet, playing |
+//! | `times` | when pictures were captured |
 //! | `video` | the film |
 //! | `cameras` | what cameras show now |
 //! | `correlations` | from an event to its clips |
@@ -13,6 +14,7 @@
 pub(super) mod cameras;
 pub(super) mod correlations;
 pub(super) mod pictures;
+pub(super) mod times;
 pub(super) mod video;
 
 use super::App;

@@ -55,7 +55,7 @@ pub struct RangeQuery {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct ReceiptQuery {
-    /// Words that the receipt has, all of them.
+    /// Words that the receipt has, all of them; without, the newest receipts.
     q: Option<String>,
     /// At most this many, 1 to 1000; 100 without.
     limit: Option<usize>,
@@ -172,7 +172,7 @@ pub async fn range(
     Ok((headers, Json(items)))
 }
 
-/// Receipts with all of these words, the newest first.
+/// Receipts with all of these words, the newest first; without a word the newest receipts.
 #[utoipa::path(get, path = "/api/receipts", tag = "events", params(ReceiptQuery), responses(
     (status = 200, description = "the newest first", body = [Item]),
     (status = 400, description = "a parameter cannot be used", body = Problem, content_type = "application/problem+json"),
@@ -184,10 +184,10 @@ pub async fn receipts(
 ) -> Result<Json<Vec<Item>>, Problem> {
     let limit = limit(query.limit, DEFAULT, MOST)?;
     let words = query.q.as_deref().unwrap_or("").trim().to_owned();
-    if words.is_empty() || words.len() > QUERY_BYTES {
+    if words.len() > QUERY_BYTES {
         return Err(Problem::parameter(
             "q",
-            format!("`q` needs 1 to {QUERY_BYTES} bytes of words that the receipt has"),
+            format!("`q` takes at most {QUERY_BYTES} bytes of words that the receipt has"),
         ));
     }
     let context = app.view_context();
@@ -217,6 +217,7 @@ fn items(index: &Index, rows: &[(Seq, Record)], context: ViewContext) -> Vec<Ite
         let filter = AlertFilter {
             pending_only: false,
             since_us,
+            before: None,
             limit: JUDGING_ALERTS,
         };
         for row in index.alerts(filter) {

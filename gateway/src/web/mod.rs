@@ -9,6 +9,7 @@
 //! | [`view`] | records as the API shows them |
 //! | `reads` | bounded blocking reads of index and log |
 //! | `events` | what happened: recent, by time, receipts by their words |
+//! | `day` | a day at one glance: timeline and counts |
 //! | `alerts` | alerts, the review queue, verdicts |
 //! | `clips` | footage: clips and their pictures, cameras, from an event to its clips |
 //! | `pos` | events of tills that don't speak MQTT |
@@ -22,6 +23,7 @@
 pub mod access;
 mod alerts;
 mod clips;
+mod day;
 mod events;
 mod extract;
 mod live;
@@ -91,12 +93,14 @@ fn routes() -> Vec<(&'static str, MethodRouter<App>)> {
         ("/api/events/recent", get(events::recent)),
         ("/api/events/range", get(events::range)),
         ("/api/receipts", get(events::receipts)),
+        ("/api/day", get(day::day)),
         ("/api/alerts", get(alerts::list)),
         ("/api/alerts/pending", get(alerts::pending)),
         ("/api/alerts/{id}", get(alerts::one)),
         ("/api/alerts/{id}/review", post(alerts::review)),
         ("/api/clips", get(clips::list)),
         ("/api/clips/{id}", get(clips::one)),
+        ("/api/clips/{id}/frames", get(clips::times::times)),
         ("/api/clips/{id}/frames/{n}", get(clips::pictures::frame)),
         ("/api/clips/{id}/sheet.jpg", get(clips::pictures::sheet)),
         ("/api/clips/{id}/stream", get(clips::pictures::stream)),

@@ -1,6 +1,6 @@
 //! The contract: the OpenAPI document of everything that is answered here.
 
-use super::{alerts, clips, events, live, metrics, pos, problem, quarantine, status, view};
+use super::{alerts, clips, day, events, live, metrics, pos, problem, quarantine, status, view};
 use axum::Json;
 use utoipa::OpenApi;
 
@@ -15,12 +15,14 @@ use utoipa::OpenApi;
         events::events,
         events::range,
         events::receipts,
+        day::day,
         alerts::list,
         alerts::pending,
         alerts::one,
         alerts::review,
         clips::list,
         clips::one,
+        clips::times::times,
         clips::pictures::frame,
         clips::pictures::sheet,
         clips::pictures::stream,

@@ -14,6 +14,7 @@ use std::sync::atomic::Ordering;
 use tillwatch_protocol::Lane;
 use tillwatch_protocol::time::rfc3339;
 use tillwatch_store::LogState;
+use tillwatch_store::media::{MediaState, MediaUsage, ReserveState};
 use utoipa::ToSchema;
 
 /// Monotonic nanoseconds when this process began to serve.
@@ -45,6 +46,18 @@ pub struct Status {
     pub boot: u64,
     /// Seconds since the daemon started.
     pub uptime_s: u64,
+    /// The store's IANA time zone.
+    #[serde(default)]
+    pub timezone: String,
+    /// ISO 4217 code of the register's currency.
+    #[serde(default)]
+    pub currency: String,
+    /// Decimals of its minor unit.
+    #[serde(default)]
+    pub currency_digits: u8,
+    /// How much the program tells on its log.
+    #[serde(default)]
+    pub log_level: String,
     /// The log accepts, and every part is up or known to be absent.
     pub ready: bool,
     /// Devices and connections by name.
@@ -63,6 +76,9 @@ pub struct Status {
     pub log: LogStatus,
     /// Inputs that could not be used.
     pub quarantine: QuarantineStatus,
+    /// Footage; missing on a register without a camera.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub media: Option<MediaStatus>,
 }
 
 /// One device or connection.
@@ -137,6 +153,56 @@ pub struct QuarantineStatus {
     pub evicted: u64,
 }
 
+/// Footage on disk.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct MediaStatus {
+    /// `writable`, `full` (nothing can be given up for more) or `broken`.
+    pub state: String,
+    /// Why it is broken, or why less than the budget was set aside.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+    /// Clips that are there.
+    pub clips: u64,
+    /// Of them, kept by somebody whatever happens.
+    pub clips_held: u64,
+    /// Clips given up since the start.
+    pub dropped: u64,
+    /// Bytes on disk.
+    pub bytes: u64,
+    /// Bytes it may take.
+    pub budget_bytes: u64,
+    /// Bytes written to disk since the start.
+    pub written_bytes: u64,
+}
+
+impl MediaStatus {
+    fn of(usage: &MediaUsage) -> Self {
+        let (state, why) = match &usage.state {
+            MediaState::Writable => ("writable", None),
+            MediaState::Full => ("full", None),
+            MediaState::Broken { why } => ("broken", Some(why.clone())),
+        };
+        let short = match &usage.reserve {
+            ReserveState::Short { have, want, why } => Some(format!(
+                "{} of {} MiB could be set aside: {why}",
+                have >> 20,
+                want >> 20
+            )),
+            ReserveState::Working | ReserveState::Done => None,
+        };
+        Self {
+            state: state.to_owned(),
+            why: why.or(short),
+            clips: usage.clips,
+            clips_held: usage.clips_held,
+            dropped: usage.dropped.iter().sum(),
+            bytes: usage.bytes,
+            budget_bytes: usage.budget_bytes,
+            written_bytes: usage.bytes_written,
+        }
+    }
+}
+
 impl Status {
     /// As it is now. Asks the store, which may block for a moment.
     #[must_use]
@@ -153,6 +219,8 @@ impl Status {
             LogState::Broken { why } => Some(why.clone()),
         };
         let health = &shared.health;
+        let config = shared.config.borrow().clone();
+        let media = shared.clips.as_ref().map(|clips| clips.media.usage());
         Self {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             pid: std::process::id(),
@@ -163,6 +231,10 @@ impl Status {
             clock: clock_word(stamp.clock).to_owned(),
             boot: stamp.boot,
             uptime_s: stamp.monotonic_ns.saturating_sub(started) / 1_000_000_000,
+            timezone: config.timezone.clone(),
+            currency: config.currency.clone(),
+            currency_digits: config.minor_digits(),
+            log_level: config.log.level.clone(),
             ready: health.ready(),
             parts: parts(shared),
             pos_events: health.pos_events.load(Ordering::Relaxed),
@@ -195,6 +267,7 @@ impl Status {
                 total: usage.quarantined,
                 evicted: usage.quarantine_evicted,
             },
+            media: media.as_ref().map(MediaStatus::of),
         }
     }
 }

@@ -5,6 +5,7 @@ mod clips;
 mod films;
 mod guards;
 mod live;
+mod overview;
 mod page;
 mod sockets;
 mod tills;

@@ -51,8 +51,12 @@ pub struct ViewContext {
 }
 
 impl ViewContext {
-    fn amount(self, money: Option<Money>) -> Option<Amount> {
-        money.map(|money| Amount(money, self.minor_digits))
+    pub(super) fn amount(self, money: Option<Money>) -> Option<Amount> {
+        money.map(|money| self.of_minor(money))
+    }
+
+    pub(super) fn of_minor(self, money: Money) -> Amount {
+        Amount(money, self.minor_digits)
     }
 }
 
@@ -284,7 +288,9 @@ fn event_item(event: &Event, context: ViewContext) -> Item {
             item.staff_id.clone_from(&receipt.cashier);
             item.text = detail::receipt_sentence(receipt, context);
             item.detail = Some(Detail::Receipt(Box::new(ReceiptView::new(
-                receipt, context,
+                receipt,
+                &event.stamp,
+                context,
             ))));
         }
         EventBody::Drawer { state, initial } => {

@@ -417,3 +417,37 @@ async fn cameras_show_their_newest_picture_while_they_deliver() {
         "not-found"
     );
 }
+
+#[tokio::test]
+async fn a_player_is_told_when_every_picture_was_captured() {
+    let (gateway, base, pictures) = filmed().await;
+    let clip = get(gateway.page(), &base).await.json();
+    let times = get(gateway.page(), &format!("{base}/frames")).await.json();
+    assert_eq!(times["version"], clip["version"]);
+    assert_eq!(times["from"], clip["from"]);
+    assert_eq!(times["recording"], false);
+    let track = &times["cameras"][0];
+    assert_eq!(
+        (&track["camera"], &track["name"]),
+        (&json!(0), &json!("counter"))
+    );
+    let ms: Vec<i64> = serde_json::from_value(track["ms"].clone()).unwrap();
+    assert_eq!(ms.len(), pictures.len());
+    // The clip begins 2 s before its cause, which is 101 s; the pictures begin at 100 s.
+    assert_eq!((ms[0], ms[1], ms[19]), (1_000, 1_010, 4_190));
+
+    let none = format!("/api/clips/{}/frames", Uuid::from_u128(7));
+    assert_eq!(get(gateway.page(), &none).await.problem(404), "not-found");
+}
+
+#[tokio::test]
+async fn a_clip_that_is_being_recorded_has_no_times_yet() {
+    let gateway = gateway();
+    let request = gateway.void("v1").await;
+    let uri = format!("/api/clips/{}/frames", request.clip_id);
+    let times = get(gateway.page(), &uri).await.json();
+    assert_eq!(
+        (&times["recording"], &times["cameras"]),
+        (&json!(true), &json!([]))
+    );
+}

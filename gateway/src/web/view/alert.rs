@@ -3,7 +3,7 @@
 use super::{Amount, ViewContext, fraction, time_text};
 use serde::Serialize;
 use tillwatch_protocol::alert::AlertState;
-use tillwatch_protocol::{Alert, Contribution, Review, Verdict};
+use tillwatch_protocol::{Alert, ClipId, Contribution, Review, Verdict};
 use tillwatch_store::{AlertRow, Delivery};
 use utoipa::ToSchema;
 
@@ -105,6 +105,8 @@ pub struct AlertView {
     pub contributions: Vec<ContributionView>,
     /// The events it rests on.
     pub evidence: Vec<EvidenceView>,
+    /// The clip that shows it, on a register with cameras.
+    pub clip_id: String,
     /// The till's id of the event.
     pub event_id: Option<String>,
     /// The order.
@@ -149,6 +151,7 @@ pub fn alert(row: &AlertRow, context: ViewContext) -> AlertView {
         severity: alert.severity.to_string(),
         contributions: contributions(&alert.contributions),
         evidence: evidence(alert),
+        clip_id: ClipId::of(alert.alert_id).to_string(),
         event_id: subject.event_id.clone(),
         order_id: subject.order_id.clone(),
         ticket_no: subject.ticket_no.clone(),

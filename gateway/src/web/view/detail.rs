@@ -5,7 +5,7 @@ use super::{Amount, ViewContext, time_text};
 use serde::Serialize;
 use tillwatch_protocol::event::{DrawerCommand, KickPin};
 use tillwatch_protocol::finding::NotJudged;
-use tillwatch_protocol::{Alert, Finding, PosEvent, Receipt};
+use tillwatch_protocol::{Alert, Finding, PosEvent, Receipt, Stamp};
 use utoipa::ToSchema;
 
 /// What only one kind of item has, below its own name.
@@ -261,6 +261,8 @@ pub struct ReceiptView {
     pub kind: tillwatch_protocol::ReceiptKind,
     /// The total, in whole units of the currency; negative for refunds.
     pub total: Option<Amount>,
+    /// When its first byte was printed; the item's own time is that of the last one.
+    pub began_at: String,
     /// Lines as printed; card numbers are masked.
     pub lines: Vec<String>,
     /// What single lines say.
@@ -289,9 +291,10 @@ pub struct ReceiptMarkView {
 }
 
 impl ReceiptView {
-    pub(super) fn new(receipt: &Receipt, context: ViewContext) -> Self {
+    pub(super) fn new(receipt: &Receipt, stamp: &Stamp, context: ViewContext) -> Self {
         Self {
             kind: receipt.kind,
+            began_at: stamp.at_monotonic(receipt.began_ns).to_rfc3339(),
             total: context.amount(receipt.total),
             lines: receipt.lines.clone(),
             marks: receipt

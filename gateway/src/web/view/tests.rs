@@ -95,7 +95,7 @@ fn a_receipt_is_pinned() {
     let more = json!({
         "ticket_no": "T1", "staff_id": "Kim",
         "receipt": {
-            "kind": "transaction_void", "total": 0.0, "lines": ["VOID 1.50"],
+            "kind": "transaction_void", "began_at": "2025-10-04T14:34:15.000000Z", "total": 0.0, "lines": ["VOID 1.50"],
             "marks": [{"line": 0, "kind": "item_void", "amount": -1.5}],
             "kicks": 1, "images": 2, "end": "cut", "damaged": false,
         },
@@ -307,6 +307,7 @@ fn an_alert_is_pinned() {
         "alert_id": id, "revision": 2, "seq": 7, "at": at, "state": "cleared", "cleared_because": "a sale was printed",
         "rule": "drawer_forced", "kind": "forced", "score": 0.8, "severity": "critical",
         "contributions": contributions, "evidence": evidence,
+        "clip_id": tillwatch_protocol::ClipId::of(alert.alert_id).to_string(),
         "event_id": null, "order_id": null, "ticket_no": null, "staff_id": "emp_1", "staff_alerts_today": null,
         "amount": 12.5, "original_amount": null, "timestamp": "1970-01-01T00:00:00.000000Z",
         "delivery": "acknowledged",

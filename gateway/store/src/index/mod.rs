@@ -36,7 +36,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, RwLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
-use tillwatch_protocol::{Alert, Review, Seq, Stamp};
+use tillwatch_protocol::{Alert, AlertId, Review, Seq, Stamp};
 use tokio::sync::watch;
 
 /// What became of an alert's latest message.
@@ -60,6 +60,8 @@ pub struct AlertFilter {
     pub pending_only: bool,
     /// Only alerts whose cause is not before this, in microseconds since 1970 UTC.
     pub since_us: Option<i64>,
+    /// Only alerts that were raised before this one; none when nobody knows it.
+    pub before: Option<AlertId>,
     /// At most so many; 0 means the default of 100.
     pub limit: usize,
 }

@@ -1,6 +1,6 @@
 //! The questions.
 
-use super::projection::Step;
+use super::projection::{Step, StoredAlert};
 use super::{AlertFilter, AlertRow, Delivery, Index, SeenPos, keys};
 use crate::log::read;
 use std::collections::BTreeSet;
@@ -93,8 +93,15 @@ impl Index {
         } else {
             filter.limit.min(MAX_ROWS)
         };
+        let end = match filter.before {
+            None => b"t".to_vec(),
+            Some(id) => match self.stored(id) {
+                Some(before) => keys::alert_order(before.first_seq.0, id),
+                None => return Vec::new(),
+            },
+        };
         let mut ids = Vec::new();
-        self.collect(b"s", b"t", true, |key| {
+        self.collect(b"s", &end, true, |key| {
             ids.extend(keys::alert_of_order(key));
             ids.len() < MAX_ROWS
         });
@@ -183,11 +190,14 @@ impl Index {
         self.row(id)
     }
 
-    fn row(&self, id: AlertId) -> Option<AlertRow> {
+    fn stored(&self, id: AlertId) -> Option<StoredAlert> {
         let engine = self.shared.ready();
-        let stored = self
-            .shared
-            .or_broken(Step::new(engine.as_ref()).alert(id))?;
+        self.shared.or_broken(Step::new(engine.as_ref()).alert(id))
+    }
+
+    fn row(&self, id: AlertId) -> Option<AlertRow> {
+        let stored = self.stored(id)?;
+        let engine = self.shared.ready();
         let Record::Alert(alert) = self.record(stored.seq)? else {
             return None;
         };
