@@ -14,7 +14,7 @@
 //! | `clips` | footage: clips and their pictures, cameras, from an event to its clips |
 //! | `pos` | events of tills that don't speak MQTT |
 //! | `page` | the page's own files, which are part of the program |
-//! | `live` | what happens, as it happens (server-sent events) |
+//! | `live` | what happens, as it happens (server-sent events, WebSocket) |
 //! | [`status`] | what works and what does not; health and readiness |
 //! | `quarantine` | what came in and could not be used |
 //! | [`metrics`] | for Prometheus |
@@ -115,6 +115,7 @@ fn routes() -> Vec<(&'static str, MethodRouter<App>)> {
             get(clips::cameras::snapshot),
         ),
         ("/api/live", get(live::live)),
+        ("/ws", get(live::socket::socket)),
         ("/api/status", get(status::status)),
         ("/api/quarantine", get(quarantine::list)),
         ("/api/openapi.json", get(openapi::document)),

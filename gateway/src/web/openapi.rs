@@ -31,6 +31,7 @@ use utoipa::OpenApi;
         clips::cameras::list,
         clips::cameras::snapshot,
         live::live,
+        live::socket::socket,
         pos::post,
         status::status,
         status::healthz,

@@ -9,6 +9,7 @@ mod overview;
 mod page;
 mod sockets;
 mod tills;
+mod websocket;
 
 use super::{Access, HostNames, router};
 use crate::clock::Clocks;
