@@ -64,7 +64,9 @@ impl Clips {
     }
 }
 
-fn request_of(alert: &Alert, window_ns: u64) -> Option<ClipRequest> {
+/// The same for a window of so many nanoseconds.
+#[must_use]
+pub fn request_of(alert: &Alert, window_ns: u64) -> Option<ClipRequest> {
     if alert.state != AlertState::Open {
         return None;
     }

@@ -73,3 +73,17 @@ pub fn files(folder: &Path) -> Result<Vec<std::path::PathBuf>> {
     found.sort();
     Ok(found)
 }
+
+/// Bytes that this process had written to a disk.
+pub fn written_by_this_process() -> Result<u64> {
+    written_by("self")
+}
+
+/// Bytes that a process (its number, or `self`) had written to a disk.
+pub fn written_by(process: &str) -> Result<u64> {
+    let text = std::fs::read_to_string(format!("/proc/{process}/io"))?;
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix("write_bytes: "));
+    Ok(line.context("the kernel counts what is written")?.parse()?)
+}

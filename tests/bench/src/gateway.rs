@@ -256,6 +256,11 @@ impl Gateway {
         Ok(Duration::from_nanos(total))
     }
 
+    /// Bytes that it had written to a disk so far.
+    pub fn written_to_disk(&self) -> Result<u64> {
+        crate::disk::written_by(&self.pid.to_string())
+    }
+
     /// Bytes that it has read and written by calls so far (`rchar`, `wchar`).
     pub fn io(&self) -> Result<(u64, u64)> {
         let text = std::fs::read_to_string(format!("/proc/{}/io", self.pid))?;

@@ -17,6 +17,12 @@ mod mqtt;
 mod till;
 mod trace;
 
+// The shop of the detectors' own tests, and the register that watches it.
+#[path = "../../../gateway/detect/tests/shop/mod.rs"]
+mod shop;
+#[path = "../../../gateway/detect/tests/stage/mod.rs"]
+mod stage;
+
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 use figures::Report;
@@ -63,6 +69,8 @@ enum What {
     Media(measure::media::Options),
     /// Ten minutes of a camera's JPEGs as an MP4 file.
     Remux(measure::remux::Options),
+    /// What a day of an ordinary shop writes.
+    OrdinaryDay(measure::day::Options),
     /// Fills a log and dies (part of `restart`).
     #[command(hide = true)]
     Fill(measure::restart::FillOptions),
@@ -84,6 +92,7 @@ fn main() -> Result<ExitCode> {
         What::Restart(o) => measure::restart::run(o, &place, &mut report)?,
         What::Media(o) => measure::media::run(o, &place, &mut report)?,
         What::Remux(o) => measure::remux::run(o, &place, &mut report)?,
+        What::OrdinaryDay(o) => measure::day::run(o, &place, &mut report)?,
         What::Fill(o) => measure::restart::fill(o)?,
     }
     Ok(if options.check && report.missed() {

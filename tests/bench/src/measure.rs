@@ -1,6 +1,7 @@
 //! One file per measurement.
 
 pub mod backlog;
+pub mod day;
 pub mod drain;
 pub mod edge;
 pub mod enqueue;

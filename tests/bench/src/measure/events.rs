@@ -325,7 +325,7 @@ fn count_of(len: usize) -> u64 {
 }
 
 /// A message of an alert's usual size.
-fn message(store: &Store, lane_seq: u64, stamp: Stamp) -> Record {
+pub(super) fn message(store: &Store, lane_seq: u64, stamp: Stamp) -> Record {
     Record::Outbox(OutboxEntry {
         lane: Lane::Urgent,
         lane_seq,

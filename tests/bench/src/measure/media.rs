@@ -7,10 +7,10 @@
 //! reading as many bytes from the same disk. Bytes that reach the disk are what the kernel counts
 //! for this process (`write_bytes` of `/proc/self/io`), for both.
 
-use crate::disk::{BareFile, files, forget};
+use crate::disk::{BareFile, files, forget, written_by_this_process};
 use crate::figures::{Report, Samples, count};
 use crate::gateway::Place;
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use bytes::Bytes;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -65,17 +65,17 @@ pub fn run(options: &Options, place: &Place, report: &mut Report) -> Result<()> 
 
     let large = folder.path().join("large");
     let (store, media, _) = open(&large, options.mib)?;
-    let before = written()?;
+    let before = written_by_this_process()?;
     writing.fill(&media, options.mib * options.fills)?;
     let usage = media.usage();
     // The references for the clips' last seconds went to the disk meanwhile.
     let beside = writing.reference.len() as u64 * FPS * options.picture as u64;
-    let by_kernel = written()? - before - beside;
+    let by_kernel = written_by_this_process()? - before - beside;
     media.close();
     store.close();
-    let before = written()?;
+    let before = written_by_this_process()?;
     let bare_payload = writing.bare_groups(options.mib << 20)?;
-    let bare_by_kernel = written()? - before;
+    let bare_by_kernel = written_by_this_process()? - before;
 
     report.figure("payload", count(usage.payload_bytes) / 1e6, "MB");
     report.at_most(
@@ -357,13 +357,4 @@ fn wait(what: &str, mut done: impl FnMut() -> bool) -> Result<()> {
         std::thread::sleep(Duration::from_micros(200));
     }
     Ok(())
-}
-
-/// Bytes that this process had written to a disk.
-fn written() -> Result<u64> {
-    let text = std::fs::read_to_string("/proc/self/io")?;
-    let line = text
-        .lines()
-        .find_map(|line| line.strip_prefix("write_bytes: "));
-    Ok(line.context("the kernel counts what is written")?.parse()?)
 }
