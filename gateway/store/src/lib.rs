@@ -58,10 +58,10 @@ mod sim_disk;
 pub use error::{AppendError, ErrorKind, StoreError};
 pub use index::{AlertFilter, AlertRow, Delivery, Index, SeenPos};
 pub use log::{Damage, Scan, SeqRange, Urgency};
-pub use opening::holder;
+pub use opening::{Opened, holder};
 pub use options::{IndexKind, OutboxLimits, StoreOptions};
 pub use outbox::{DeadLetter, Numbers, Outbox, OutboxRef};
-pub use store::{Opened, Store};
+pub use store::Store;
 pub use usage::{LogState, Usage};
 
 use std::sync::{

@@ -1,9 +1,9 @@
-//! Single steps of opening a store.
+//! Single steps of opening a store, and what it found.
 
 use crate::atomic_file;
 use crate::disk::Disk;
 use crate::error::StoreError;
-use crate::log::{LogInner, RawScan, Scan};
+use crate::log::{Damage, LogInner, RawScan, Scan};
 use crate::outbox::State;
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, Write};
@@ -14,6 +14,26 @@ use tillwatch_protocol::{LogId, Record, Seq};
 
 /// Records looked through for the last boot when the identity file is lost.
 const LOOK_BACK: u64 = 10_000;
+
+/// What opening found.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Opened {
+    /// There was no log: a new one was begun.
+    pub created: bool,
+    /// Oldest record kept; one above `last_seq` when there is none.
+    pub first_seq: Seq,
+    /// Newest record.
+    pub last_seq: Seq,
+    /// Unfinished records at the end that were dropped; none of them was ever acknowledged.
+    pub torn_records: u64,
+    /// Records accepted before that are missing at the log's end, at least: it was deleted or
+    /// shortened.
+    pub lost_records: u64,
+    /// Parts that could not be read.
+    pub damages: Vec<Damage>,
+    /// Sentences for the technician.
+    pub notices: Vec<String>,
+}
 
 /// The highest boot ordinal among the newest events; 0 when there are none.
 pub(crate) fn last_boot(log: &Arc<LogInner>) -> u64 {

@@ -6,9 +6,9 @@ use crate::failpoint;
 use crate::identity::{self, Identity};
 use crate::index::{Index, IndexOptions};
 use crate::keeper::Keeper;
-use crate::log::{self, Damage, Log, LogOptions, Scan, SeqRange, Urgency, log_id_of};
+use crate::log::{self, Log, LogOptions, Scan, SeqRange, Urgency, log_id_of};
 use crate::media::{Media, MediaError, MediaOpened, MediaOptions};
-use crate::opening::{last_boot, read_state, take_lock};
+use crate::opening::{Opened, last_boot, read_state, take_lock};
 use crate::options::StoreOptions;
 use crate::outbox::{self, Numbers, Outbox};
 use crate::quarantine::Quarantine;
@@ -23,26 +23,6 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 use tillwatch_protocol::{LogId, Quarantined, Record, Seq};
 use tokio::sync::watch;
-
-/// What opening found.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Opened {
-    /// There was no log: a new one was begun.
-    pub created: bool,
-    /// Oldest record kept; one above `last_seq` when there is none.
-    pub first_seq: Seq,
-    /// Newest record.
-    pub last_seq: Seq,
-    /// Unfinished records at the end that were dropped; none of them was ever acknowledged.
-    pub torn_records: u64,
-    /// Records accepted before that are missing at the log's end, at least: it was deleted or
-    /// shortened.
-    pub lost_records: u64,
-    /// Parts that could not be read.
-    pub damages: Vec<Damage>,
-    /// Sentences for the technician.
-    pub notices: Vec<String>,
-}
 
 /// The store: log, outbox, index, snapshots, quarantine. A handle; clones share it. The last one
 /// to go closes it.
