@@ -10,7 +10,7 @@
 //! | [`suspicion`] | what is recorded before any alert asks for it |
 //! | [`footage`] | the stored pictures of one camera in a clip, and their times |
 //! | [`stored`] | the same, from the disk |
-//! | [`picture`] | a JPEG's size, and a small picture of it |
+//! | [`picture`] | a small picture of a JPEG |
 //! | [`mp4`] | where everything lies in an MP4 file of those pictures |
 //! | [`remux`] | that file, whole or in part, written picture by picture |
 //! | [`name`] | what exported files are called |

@@ -1,4 +1,4 @@
-//! A JPEG's size, and a small picture of it: decoded at a reduced scale, in bounded memory.
+//! A small picture of a JPEG: decoded at a reduced scale, in bounded memory.
 
 use jpeg_decoder::{CodingProcess, Decoder, PixelFormat};
 
@@ -41,19 +41,6 @@ pub(super) struct Pixels {
     pub(super) width: usize,
     pub(super) height: usize,
     pub(super) rgb: Vec<u8>,
-}
-
-/// Width and height of a JPEG in pixels, from its header.
-///
-/// # Errors
-/// It is not a readable one.
-pub fn dimensions(jpeg: &[u8]) -> Result<(u16, u16), PictureError> {
-    let mut decoder = Decoder::new(jpeg);
-    decoder.read_info()?;
-    let info = decoder
-        .info()
-        .ok_or_else(|| PictureError::Damaged("no frame".into()))?;
-    Ok((info.width, info.height))
 }
 
 /// The largest picture of that shape within so many pixels; never larger than the JPEG.
@@ -195,7 +182,6 @@ pub(crate) mod tests {
             assert_eq!(fit(w, h, most_w, most_h), wanted, "{w} × {h}");
         }
         let jpeg = picture(641, 479, 9);
-        assert_eq!(dimensions(&jpeg).unwrap(), (641, 479));
         let small = thumbnail(&jpeg, 320, 240).unwrap();
         assert_eq!((small.width, small.height), (320, 239));
         assert_eq!(small.rgb.len(), 320 * 239 * 3);

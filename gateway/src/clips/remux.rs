@@ -2,11 +2,11 @@
 
 use super::footage::{Footage, FootageFrame, Timeline};
 use super::mp4::{Mp4Error, Mp4Layout, Part, Sample, Track};
-use super::picture::dimensions;
 use bytes::Bytes;
 use std::error::Error;
 use std::io::{self, Write};
 use std::ops::Range;
+use tillwatch_drivers::camera::jpeg;
 use tillwatch_protocol::clip::FrameKey;
 
 /// Why a file cannot be made of footage.
@@ -57,7 +57,7 @@ impl<F: Footage> Remux<F> {
         let Some(first) = frames.first() else {
             return Err(RemuxError::Layout(Mp4Error::NoSamples));
         };
-        let (width, height) = dimensions(&read(&footage, first.key, first.bytes as usize)?)
+        let (width, height) = jpeg::size(&read(&footage, first.key, first.bytes as usize)?)
             .map_err(|error| RemuxError::Frame {
                 key: first.key,
                 why: error.to_string(),

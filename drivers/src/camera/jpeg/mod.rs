@@ -115,6 +115,15 @@ pub fn check(bytes: &[u8]) -> Result<Info, Refused> {
     })
 }
 
+/// Width and height in pixels, as a JPEG's header says; nothing behind the header is read.
+///
+/// # Errors
+/// Why it is none.
+pub fn size(bytes: &[u8]) -> Result<(u16, u16), Refused> {
+    let header = Header::read(bytes)?;
+    Ok((header.width, header.height))
+}
+
 /// A JPEG out of a camera's buffer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Taken {

@@ -72,6 +72,17 @@ fn a_whole_jpeg_is_taken_byte_for_byte_and_its_padding_left() {
     assert_eq!(taken.jpeg, jpeg);
 }
 
+#[test]
+fn the_size_stands_in_the_header_whatever_follows_it() {
+    let jpeg = colour(64, 48, SamplingFactor::R_4_2_2);
+    assert_eq!(size(&jpeg), Ok((64, 48)));
+    assert_eq!(size(&without_tables(&jpeg)), Ok((64, 48)));
+    let header = Header::read(&jpeg).expect("a JPEG").scan_at;
+    assert_eq!(size(&jpeg[..header + 14]), Ok((64, 48)));
+    assert_eq!(size(&jpeg[..header]), Err(Refused::CutOff));
+    assert_eq!(size(b"GIF89a"), Err(Refused::NoStart));
+}
+
 /// The tables that encoders write are the standard's, too.
 #[test]
 fn the_tables_that_cameras_leave_out_are_put_in() {

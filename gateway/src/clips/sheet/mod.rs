@@ -9,10 +9,11 @@ mod font;
 mod tests;
 
 use super::footage::{Footage, FootageFrame};
-use super::picture::{Pixels, dimensions, thumbnail};
+use super::picture::{Pixels, thumbnail};
 use jiff::Timestamp;
 use jpeg_encoder::{ColorType, Encoder, EncodingError};
 use std::collections::BTreeSet;
+use tillwatch_drivers::camera::jpeg;
 use tillwatch_protocol::clip::FrameKey;
 use tillwatch_protocol::time::MonotonicNs;
 
@@ -107,7 +108,7 @@ pub fn draw(
         let jpeg = footage.read(frame.key).ok();
         // The first picture that can be read says how high a tile is; until then nothing is drawn.
         if sheet.is_none()
-            && let Some(size) = jpeg.as_deref().and_then(|jpeg| dimensions(jpeg).ok())
+            && let Some(size) = jpeg.as_deref().and_then(|bytes| jpeg::size(bytes).ok())
         {
             sheet = Some(Canvas::new(style, size, chosen.len()));
         }

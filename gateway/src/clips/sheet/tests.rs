@@ -121,7 +121,7 @@ fn a_clip_of_garbage_still_says_when() {
     shots.push(100_000, &b"neither"[..]);
     let sheet = draw(&shots, "", 0, SheetStyle::default()).unwrap();
     assert_eq!(sheet.unreadable.len(), 2);
-    assert!(dimensions(&sheet.jpeg).is_ok());
+    assert!(jpeg::size(&sheet.jpeg).is_ok());
     let none = draw(&Shots::default(), "", 0, SheetStyle::default());
     assert_eq!(none.unwrap_err().to_string(), "there are no pictures");
 }

@@ -129,6 +129,6 @@ async fn a_clip_is_seen_at_one_glance() {
         (status, &headers[header::CONTENT_TYPE]),
         (StatusCode::OK, &"image/jpeg".parse().unwrap())
     );
-    let (width, _) = crate::clips::picture::dimensions(&sheet).unwrap();
+    let (width, _) = tillwatch_drivers::camera::jpeg::size(&sheet).unwrap();
     assert!(width > 4 * 64, "{width}");
 }
