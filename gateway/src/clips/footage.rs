@@ -22,7 +22,7 @@ pub struct FootageFrame {
 /// What one camera shows in a clip. Whoever implements it sees to it that pictures that were listed
 /// can be read for as long as the value lives.
 pub trait Footage {
-    /// Every picture, in the order of time.
+    /// Every picture, in the order in which they came: a camera's clock may stand still or jump.
     fn frames(&self) -> Vec<FootageFrame>;
 
     /// The camera's own bytes of one of them. Blocks.

@@ -13,7 +13,7 @@
 //! | · `edts`/`elst` | an empty edit up to the first picture, then all of them | 14496-12, 8.6.6 |
 //! | · `hdlr` | `vide`, the camera's name | 14496-12, 8.4.3 |
 //! | · `stsd`/`mp4v`/`esds` | visual sample entry, object type 0x6C, "Visual ISO/IEC 10918-1" (JPEG) | 14496-14, 6.7; 14496-1, 7.2.6.6 |
-//! | · `stts` | how long each picture stands: to the next one, a gap as a long stand | 14496-12, 8.6.1.2 |
+//! | · `stts` | how long each picture stands: to the next one, a gap as a long stand; one tick when the next one is not later | 14496-12, 8.6.1.2 |
 //! | · `stsz`, `stsc`, `stco` or `co64` | one picture per chunk; `co64` when the file exceeds 4 GiB | 14496-12, 8.7.3, 8.7.4, 8.7.5 |
 //! | `mdat` | the pictures, byte for byte and one after another; 64-bit size above 4 GiB | 14496-12, 8.1.1 |
 //!
@@ -70,12 +70,6 @@ pub enum Mp4Error {
     /// A picture without a byte.
     #[error("picture {sample} is empty")]
     Empty {
-        /// Its place, from 0.
-        sample: usize,
-    },
-    /// A picture that is not later than the one before it.
-    #[error("picture {sample} is not later than the one before it")]
-    NotLater {
         /// Its place, from 0.
         sample: usize,
     },
@@ -211,12 +205,6 @@ struct Times {
 
 impl Times {
     fn of(samples: &[Sample]) -> Result<Self, Mp4Error> {
-        if let Some(before) = samples
-            .windows(2)
-            .position(|pair| pair[1].at_us <= pair[0].at_us)
-        {
-            return Err(Mp4Error::NotLater { sample: before + 1 });
-        }
         let mut outcome = Err(Mp4Error::NoSamples);
         for timescale in TIMESCALES {
             outcome = Self::in_ticks(samples, timescale);
@@ -227,19 +215,20 @@ impl Times {
         outcome
     }
 
-    /// Each time is rounded down by itself, so that nothing adds up.
+    /// Each time is rounded down by itself, so that nothing adds up. Pictures stay in their order:
+    /// one that is not later than the one before it is shown a tick behind that.
     fn in_ticks(samples: &[Sample], timescale: u32) -> Result<Self, Mp4Error> {
         let tick_us = u64::from(1_000_000 / timescale);
         let ticks = |sample: &Sample| sample.at_us / tick_us;
         let mut stands = Vec::with_capacity(samples.len());
-        for (before, pair) in samples.windows(2).enumerate() {
-            match ticks(&pair[1]) - ticks(&pair[0]) {
-                0 => return Err(Mp4Error::NotLater { sample: before + 1 }),
-                stand if stand > MAX_STAND => {
-                    return Err(Mp4Error::TooLongGap { sample: before + 1 });
-                }
-                stand => stands.push(u32::try_from(stand).unwrap_or(u32::MAX)),
+        let mut shown = samples.first().map(ticks).unwrap_or_default();
+        for (sample, next) in samples.iter().enumerate().skip(1) {
+            let stand = ticks(next).saturating_sub(shown).max(1);
+            if stand > MAX_STAND {
+                return Err(Mp4Error::TooLongGap { sample });
             }
+            stands.push(u32::try_from(stand).unwrap_or(u32::MAX));
+            shown += stand;
         }
         let offset = samples.first().map(ticks).unwrap_or_default();
         // Nobody knows how long the last one stood: as long as most of them, not as a gap before it.

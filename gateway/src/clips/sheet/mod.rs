@@ -51,7 +51,7 @@ impl Default for SheetStyle {
 pub struct Sheet {
     /// As JPEG.
     pub jpeg: Vec<u8>,
-    /// Which pictures are on it, in the order of time.
+    /// Which pictures are on it, in the order in which they came.
     pub shown: Vec<FrameKey>,
     /// Those among them that could not be read.
     pub unreadable: Vec<FrameKey>,
@@ -163,7 +163,7 @@ pub fn choose(times: &[MonotonicNs], cause: MonotonicNs, most: usize) -> Vec<usi
         let share = u128::from(last.saturating_sub(*first)) * step as u128 / steps as u128;
         first.saturating_add(u64::try_from(share).unwrap_or(u64::MAX))
     };
-    let mut chosen: BTreeSet<usize> = (0..=steps)
+    let mut chosen: BTreeSet<usize> = (1..steps)
         .filter_map(|step| nearest(times, moment(step)))
         .collect();
     chosen.insert(times.len() - 1);
@@ -187,12 +187,8 @@ pub fn choose(times: &[MonotonicNs], cause: MonotonicNs, most: usize) -> Vec<usi
 
 /// The picture nearest to a moment; the earlier of two.
 fn nearest(times: &[MonotonicNs], moment: MonotonicNs) -> Option<usize> {
-    let after = times.partition_point(|time| *time < moment);
-    [after.checked_sub(1), Some(after)]
-        .into_iter()
-        .flatten()
-        .filter(|at| *at < times.len())
-        .min_by_key(|at| (times[*at].abs_diff(moment), *at))
+    // Times may jump back: all are looked at.
+    (0..times.len()).min_by_key(|at| times[*at].abs_diff(moment))
 }
 
 /// Of a moment out of range, as only a broken clock has it, the epoch.

@@ -57,7 +57,7 @@ pub struct FrameQuery {
 /// A picture by its place in the clip: the camera's own bytes.
 #[utoipa::path(get, path = "/api/clips/{id}/frames/{n}", tag = "clips", params(
     ("id" = String, Path, description = "the clip's UUID"),
-    ("n" = String, Path, description = "`0.jpg` is the camera's first picture, in the order of time"),
+    ("n" = String, Path, description = "`0.jpg` is the camera's first picture, in the order in which they came"),
     FrameQuery,
 ), responses(
     (status = 200, description = "the picture", body = Vec<u8>, content_type = "image/jpeg",

@@ -47,20 +47,24 @@ impl Gateway {
 
     /// Puts pictures that come every 10 ms, the last one 3 s after the one before it.
     fn film(&self, camera: u8, pictures: &[Vec<u8>]) {
+        let last = pictures.len() as u64 - 1;
+        self.film_at(camera, pictures, |n| {
+            n * S / 100 + if n == last { 3 * S } else { 0 }
+        });
+    }
+
+    /// Puts pictures that come so many nanoseconds after the beginning.
+    fn film_at(&self, camera: u8, pictures: &[Vec<u8>], at: impl Fn(u64) -> u64) {
         for (n, jpeg) in (0_u64..).zip(pictures) {
-            let late = if n + 1 == pictures.len() as u64 {
-                3 * S
-            } else {
-                0
-            };
+            let at = at(n);
             let frame = StoredFrame {
                 key: FrameKey {
                     camera,
                     boot: 1,
                     seq: 1 + n,
                 },
-                monotonic_ns: BEGIN_NS + n * S / 100 + late,
-                utc_us: stamp(100).utc_us + i64::try_from(n * 10_000 + late / 1_000).unwrap(),
+                monotonic_ns: BEGIN_NS + at,
+                utc_us: stamp(100).utc_us + i64::try_from(at / 1_000).unwrap(),
                 jpeg: jpeg.clone().into(),
             };
             self.footage().media.put(frame).unwrap();
@@ -114,19 +118,22 @@ fn pictures() -> Vec<Vec<u8>> {
 
 /// A gateway with one clip that is complete: its base address, and its pictures.
 pub(super) async fn filmed() -> (Gateway, String, Vec<Vec<u8>>) {
+    filmed_by(|gateway, pictures| gateway.film(0, pictures)).await
+}
+
+/// The same with pictures that come so many nanoseconds after the beginning.
+pub(super) async fn filmed_at(at: impl Fn(u64) -> u64) -> (Gateway, String, Vec<Vec<u8>>) {
+    filmed_by(|gateway, pictures| gateway.film_at(0, pictures, at)).await
+}
+
+async fn filmed_by(film: impl FnOnce(&Gateway, &[Vec<u8>])) -> (Gateway, String, Vec<Vec<u8>>) {
     let gateway = gateway();
     let request = gateway.void("v1").await;
     let pictures = pictures();
-    gateway.film(0, &pictures);
+    film(&gateway, &pictures);
     gateway.footage().media.flush();
-    let last = 20;
-    gateway
-        .footage()
-        .media
-        .written()
-        .wait_for(|written| *written >= last)
-        .await
-        .unwrap();
+    let mut written = gateway.footage().media.written();
+    written.wait_for(|written| *written >= 20).await.unwrap();
     let tracks = gateway.tracks(&["counter"]);
     gateway.finish(&request, tracks, ClipState::Complete).await;
     let base = format!("/api/clips/{}", request.clip_id);

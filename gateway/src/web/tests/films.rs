@@ -1,6 +1,6 @@
 //! Films: downloaded, played, seen at one glance.
 
-use super::clips::{filmed, raw};
+use super::clips::{filmed, filmed_at, raw};
 use super::*;
 use std::time::{Duration, Instant};
 
@@ -103,6 +103,25 @@ async fn a_clip_is_played_at_its_pace_and_long_gaps_are_shortened() {
         rest = rest.strip_prefix(end).unwrap();
     }
     assert!(rest.is_empty());
+}
+
+/// The order is the camera's, whatever its clock says.
+#[tokio::test]
+async fn a_clip_whose_times_stand_still_or_jump_back_is_played_and_downloaded() {
+    let at = |n| if n < 10 { 500_000_000 } else { n * 10_000_000 };
+    let (gateway, base, pictures) = filmed_at(at).await;
+    let (status, _, film) = raw(&gateway, &format!("{base}/video.mp4"), &[]).await;
+    assert_eq!(status, StatusCode::OK);
+    assert!(film.ends_with(&pictures.concat()));
+    let (status, _, played) = raw(&gateway, &format!("{base}/stream"), &[]).await;
+    assert_eq!(status, StatusCode::OK);
+    let mut rest = &played[..];
+    for picture in &pictures {
+        let at = rest.windows(picture.len()).position(|at| at == picture);
+        rest = &rest[at.unwrap() + picture.len()..];
+    }
+    let (status, _, _) = raw(&gateway, &format!("{base}/sheet.jpg"), &[]).await;
+    assert_eq!(status, StatusCode::OK);
 }
 
 #[tokio::test]
