@@ -143,7 +143,7 @@ impl Recorder {
         if let Some(left_out) = self.plan.want(request) {
             metrics::counter!("clips_left_out_total").increment(1);
             self.media.release(left_out.clip_id);
-            let reason = "too many clips were being recorded at once".to_owned();
+            let reason = "not recorded: too many clips were being recorded at once".to_owned();
             self.report(left_out.clip_id, ClipState::Empty { reason });
         }
     }
@@ -163,7 +163,7 @@ impl Recorder {
             } else if let Some(clip) = self.media.clip(request.clip_id)
                 && clip.request.to_ns >= request.to_ns
             {
-                self.tell_log(clip.report.clone());
+                tell_log(&self.store, clip.report.clone());
             } else {
                 self.finish(request, Interruption::Restart);
             }
@@ -249,6 +249,7 @@ impl Recorder {
     fn finish(&mut self, request: ClipRequest, interruption: Interruption) {
         let (media, store, cameras) =
             (self.media.clone(), self.store.clone(), self.cameras.clone());
+        let (claimed, log) = (self.media.clone(), self.store.clone());
         let (last, stamp) = (self.last, self.clock.stamp());
         self.media.flush();
         self.finishing.spawn(async move {
@@ -263,6 +264,13 @@ impl Recorder {
             match done.await {
                 Ok((Ok(report), request)) => told_finished(&report, &request, interruption),
                 Ok((Err(MediaError::Closed), _)) => {}
+                Ok((Err(why @ (MediaError::TooLong(_) | MediaError::NoRoom)), request)) => {
+                    metrics::counter!("clips_left_out_total").increment(1);
+                    claimed.release(request.clip_id);
+                    let reason = format!("not recorded: {why}");
+                    tracing::warn!(%why, clip = %request.clip_id, "a clip was left out");
+                    tell_log(&log, not_there(request.clip_id, ClipState::Empty { reason }, stamp));
+                }
                 Ok((Err(why), request)) => {
                     metrics::counter!("clips_failed_total").increment(1);
                     tracing::error!(%why, clip = %request.clip_id, "a clip was not finished; the next start tries again");
@@ -282,7 +290,7 @@ impl Recorder {
             }
             Ok(MediaEvent::Thinned { clip_id, .. }) => {
                 if let Some(clip) = self.media.clip(clip_id) {
-                    self.tell_log(clip.report.clone());
+                    tell_log(&self.store, clip.report.clone());
                 }
             }
             Ok(MediaEvent::State(state)) => tracing::warn!(?state, "footage"),
@@ -293,22 +301,24 @@ impl Recorder {
     }
 
     fn report(&self, clip_id: ClipId, state: ClipState) {
-        self.tell_log(ClipReport {
-            clip_id,
-            state,
-            cameras: Vec::new(),
-            stamp: self.clock.stamp(),
-        });
+        tell_log(&self.store, not_there(clip_id, state, self.clock.stamp()));
     }
+}
 
-    fn tell_log(&self, report: ClipReport) {
-        let clip_id = report.clip_id;
-        if let Err(why) = self
-            .store
-            .append(&[Record::ClipReport(report)], Urgency::Normal)
-        {
-            tracing::warn!(%why, clip = %clip_id, "the log does not tell of a clip yet");
-        }
+/// Of a clip of which there is no picture, or none any more.
+fn not_there(clip_id: ClipId, state: ClipState, stamp: Stamp) -> ClipReport {
+    ClipReport {
+        clip_id,
+        state,
+        cameras: Vec::new(),
+        stamp,
+    }
+}
+
+fn tell_log(store: &Store, report: ClipReport) {
+    let clip_id = report.clip_id;
+    if let Err(why) = store.append(&[Record::ClipReport(report)], Urgency::Normal) {
+        tracing::warn!(%why, clip = %clip_id, "the log does not tell of a clip yet");
     }
 }
 

@@ -8,6 +8,9 @@
 //! | `cameras` | what cameras show now |
 //! | `correlations` | from an event to its clips |
 //!
+//! What a clip was asked for and what became of it stands in the index; the footage itself does not
+//! need it. While the index is being rebuilt, pictures are shown and nothing is said to be missing.
+//!
 //! A reader of a clip pins its segments, of which the media allow a few at once: reads of footage
 //! have turns of their own, and so have those who watch.
 
@@ -20,6 +23,7 @@ pub(super) mod video;
 use super::App;
 use super::extract::{Path, Query};
 use super::problem::Problem;
+use super::reads;
 use super::view::{self, ClipView};
 use crate::clips::Clips;
 use crate::clips::stored::Stored;
@@ -30,15 +34,16 @@ use serde::Deserialize;
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use tillwatch_protocol::{ClipId, ClipRequest, ClipTrack};
+use tillwatch_protocol::{ClipId, ClipReport, ClipRequest, ClipState, ClipTrack};
 use tillwatch_store::Store;
-use tillwatch_store::media::{Clip, MediaError};
+use tillwatch_store::media::{Clip, Media, MediaError};
 use utoipa::IntoParams;
 
 /// Clips without `limit`.
 const DEFAULT: usize = 100;
-/// Clips being recorded that are listed.
-const RECORDING: usize = 1_024;
+/// Clips that are listed though there is no footage of them: those being recorded, and those that
+/// were not recorded; the newest of these.
+const LOGGED: usize = 1_024;
 
 /// How many.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -62,12 +67,20 @@ pub struct CameraQuery {
 struct Found {
     request: ClipRequest,
     stored: Option<Arc<Clip>>,
+    /// What the log says of one that is not stored.
+    reported: Option<ClipReport>,
     recording: bool,
 }
 
 impl Found {
     fn view(&self) -> ClipView {
-        view::clip(&self.request, self.stored.as_deref(), self.recording)
+        let reported = self.reported.as_ref();
+        view::clip(
+            &self.request,
+            self.stored.as_deref(),
+            reported,
+            self.recording,
+        )
     }
 
     /// What is wanted and not described on disk yet is being recorded.
@@ -81,15 +94,36 @@ impl Found {
         Some(Self {
             request,
             stored,
+            reported: None,
             recording,
         })
     }
+
+    fn reported((request, reported): (ClipRequest, ClipReport)) -> Self {
+        Self {
+            request,
+            stored: None,
+            reported: Some(reported),
+            recording: false,
+        }
+    }
+
+    /// Why there are no pictures of it any more.
+    fn gone(&self) -> Option<&str> {
+        match (&self.stored, &self.reported) {
+            (Some(stored), _) => stored.dropped(),
+            (None, Some(reported)) => view::gone(&reported.state),
+            (None, None) => None,
+        }
+    }
 }
 
-/// All clips, the newest first; those being recorded and those that were given up too.
+/// All clips, the newest first; those being recorded, those that were given up and those that were
+/// not recorded too.
 #[utoipa::path(get, path = "/api/clips", tag = "clips", params(ListQuery), responses(
     (status = 200, description = "the newest first; none without a camera", body = [ClipView]),
     (status = 400, description = "a parameter cannot be used", body = Problem, content_type = "application/problem+json"),
+    (status = 503, description = "the index is being rebuilt; ask again", body = Problem, content_type = "application/problem+json"),
 ))]
 pub async fn list(
     State(app): State<App>,
@@ -100,29 +134,37 @@ pub async fn list(
         return Ok(Json(Vec::new()));
     };
     let store = app.shared.store.clone();
+    app.index_complete().await?;
     let read = move || {
         // What is finished meanwhile is found with the media, which are asked last.
-        let wanted = store.index().clips_unfinished(RECORDING);
+        let wanted = store.index().clips_unfinished(LOGGED);
         let mut wanted: BTreeMap<ClipId, ClipRequest> = wanted
             .into_iter()
             .map(|request| (request.clip_id, request))
             .collect();
-        let stored = clips.media.clips().into_iter();
-        let mut all: Vec<Found> = stored
-            .filter_map(|clip| Found::new(wanted.remove(&clip.request.clip_id), Some(clip)))
+        let reported = store.index().clips_not_recorded(LOGGED).into_iter();
+        let mut all: BTreeMap<ClipId, Found> = reported
+            .map(|reported| (reported.0.clip_id, Found::reported(reported)))
             .collect();
+        for clip in clips.media.clips() {
+            let id = clip.request.clip_id;
+            all.extend(Found::new(wanted.remove(&id), Some(clip)).map(|found| (id, found)));
+        }
         all.extend(
             wanted
-                .into_values()
-                .filter_map(|wanted| Found::new(Some(wanted), None)),
+                .into_iter()
+                .filter_map(|(id, wanted)| Some((id, Found::new(Some(wanted), None)?))),
         );
+        let mut all: Vec<Found> = all.into_values().collect();
         all.sort_by_key(|clip| {
             let cause = &clip.request.cause;
             Reverse((cause.boot, cause.monotonic_ns))
         });
-        all.iter().take(limit).map(Found::view).collect()
+        // It may have failed under the question.
+        reads::complete(&store)?;
+        Ok(Json(all.iter().take(limit).map(Found::view).collect()))
     };
-    Ok(Json(app.footage.run(read).await?))
+    app.footage.run(read).await?
 }
 
 /// One clip.
@@ -131,14 +173,16 @@ pub async fn list(
     (status = 400, description = "no UUID", body = Problem, content_type = "application/problem+json"),
     (status = 404, description = "no such clip", body = Problem, content_type = "application/problem+json"),
     (status = 410, description = "it was given up", body = Problem, content_type = "application/problem+json"),
+    (status = 503, description = "the index is being rebuilt; ask again", body = Problem, content_type = "application/problem+json"),
 ))]
 pub async fn one(
     State(app): State<App>,
     Path(id): Path<String>,
 ) -> Result<Json<ClipView>, Problem> {
     let id = clip_id(&id)?;
-    let (clips, store) = footage(&app, id)?;
-    let read = move || find(&clips, &store, id).map(|found| found.view());
+    let (clips, store) = (app.shared.clips.clone(), app.shared.store.clone());
+    app.index_complete().await?;
+    let read = move || find(clips.as_ref(), &store, id).map(|found| found.view());
     Ok(Json(app.footage.run(read).await??))
 }
 
@@ -149,24 +193,23 @@ fn clip_id(text: &str) -> Result<ClipId, Problem> {
     Ok(ClipId(id))
 }
 
-fn footage(app: &App, id: ClipId) -> Result<(Clips, Store), Problem> {
-    let clips = app.shared.clips.clone().ok_or_else(|| {
-        Problem::not_found(format!("there is no clip {id}: no camera is configured"))
-    })?;
-    Ok((clips, app.shared.store.clone()))
-}
-
-fn look(clips: &Clips, store: &Store, id: ClipId) -> Option<Found> {
+fn look(clips: Option<&Clips>, store: &Store, id: ClipId) -> Option<Found> {
+    let stored = || clips.and_then(|clips| clips.media.clip(id));
+    if store.index().rebuilding().is_some() {
+        return Found::new(None, stored());
+    }
     // A clip is in the media before the log says that it is finished: asked in this order it is
     // never missed.
     let wanted = store.index().clip_unfinished(id);
-    Found::new(wanted, clips.media.clip(id))
+    Found::new(wanted, stored()).or_else(|| Some(Found::reported(store.index().clip_reported(id)?)))
 }
 
-fn find(clips: &Clips, store: &Store, id: ClipId) -> Result<Found, Problem> {
-    let found = look(clips, store, id)
-        .ok_or_else(|| Problem::not_found(format!("there is no clip {id}")))?;
-    match found.stored.as_ref().and_then(|clip| clip.dropped()) {
+fn find(clips: Option<&Clips>, store: &Store, id: ClipId) -> Result<Found, Problem> {
+    let Some(found) = look(clips, store, id) else {
+        reads::complete(store)?;
+        return Err(Problem::not_found(format!("there is no clip {id}")));
+    };
+    match found.gone() {
         Some(reason) => Err(gone(id, reason).with("alert_id", found.request.alert_id.to_string())),
         None => Ok(found),
     }
@@ -186,15 +229,56 @@ struct Opened {
     version: String,
     /// More is to come, and pictures may get other numbers.
     recording: bool,
+    media: Media,
     stored: Stored,
 }
 
+/// Does `read` in a turn of footage's own, once it can be told whether there is such a clip: what the
+/// media know needs no index.
+async fn in_turn<T: Send + 'static>(
+    app: &App,
+    id: ClipId,
+    read: impl FnOnce(Option<&Clips>, &Store) -> Result<T, Problem> + Send + 'static,
+) -> Result<T, Problem> {
+    let (clips, store) = (app.shared.clips.clone(), app.shared.store.clone());
+    let known = clips.as_ref().is_some_and(|of| of.media.clip(id).is_some());
+    if !known {
+        app.index_complete().await?;
+    }
+    app.footage
+        .run(move || read(clips.as_ref(), &store))
+        .await?
+}
+
+/// Opens a camera's part of a clip and does `read` with it.
+async fn with_clip<T: Send + 'static>(
+    app: &App,
+    id: ClipId,
+    camera: Option<String>,
+    read: impl FnOnce(Opened) -> Result<T, Problem> + Send + 'static,
+) -> Result<T, Problem> {
+    in_turn(app, id, move |clips, store| {
+        read(open(clips, store, id, camera.as_deref())?)
+    })
+    .await
+}
+
 /// Blocks.
-fn open(clips: &Clips, store: &Store, id: ClipId, camera: Option<&str>) -> Result<Opened, Problem> {
+fn open(
+    clips: Option<&Clips>,
+    store: &Store,
+    id: ClipId,
+    camera: Option<&str>,
+) -> Result<Opened, Problem> {
     let found = find(clips, store, id)?;
-    let Some(clip) = &found.stored else {
-        let detail = format!("clip {id} is being recorded; try again");
-        return Err(Problem::unavailable("recording", detail));
+    let (Some(clip), Some(clips)) = (&found.stored, clips) else {
+        return Err(match &found.reported {
+            Some(reported) => nothing_in(id, &reported.state),
+            None => {
+                let detail = format!("clip {id} is being recorded; try again");
+                Problem::unavailable("recording", detail)
+            }
+        });
     };
     let tracks = &clip.report.cameras;
     let track = match camera {
@@ -210,14 +294,13 @@ fn open(clips: &Clips, store: &Store, id: ClipId, camera: Option<&str>) -> Resul
     };
     let Some(track) = track else {
         let names: Vec<&str> = tracks.iter().map(|track| track.name.as_str()).collect();
-        let detail = match (camera, names.is_empty()) {
-            (Some(camera), false) => format!(
+        return Err(match camera {
+            Some(camera) if !names.is_empty() => Problem::not_found(format!(
                 "clip {id} has no pictures of `{camera}`, only of {}",
                 names.join(", ")
-            ),
-            _ => format!("clip {id} has no pictures"),
-        };
-        return Err(Problem::not_found(detail));
+            )),
+            _ => nothing_in(id, &clip.report.state),
+        });
     };
     let pin = clips.media.pin_clip(id).map_err(problem)?;
     Ok(Opened {
@@ -225,9 +308,19 @@ fn open(clips: &Clips, store: &Store, id: ClipId, camera: Option<&str>) -> Resul
         track: track.clone(),
         several: tracks.len() > 1,
         version: view::version(tracks),
-        recording: found.recording,
+        // Who does not know treats it as if.
+        recording: found.recording || store.index().rebuilding().is_some(),
+        media: clips.media.clone(),
         stored: Stored::new(Arc::new(pin), track.camera),
     })
+}
+
+fn nothing_in(id: ClipId, state: &ClipState) -> Problem {
+    let why = match state {
+        ClipState::Empty { reason } | ClipState::Partial { reason } => format!(": {reason}"),
+        _ => String::new(),
+    };
+    Problem::not_found(format!("clip {id} has no pictures{why}"))
 }
 
 fn problem(why: MediaError) -> Problem {

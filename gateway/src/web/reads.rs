@@ -5,7 +5,7 @@ use super::problem::Problem;
 use std::sync::Arc;
 use std::time::Duration;
 use tillwatch_protocol::Seq;
-use tillwatch_store::{ErrorKind, Index, StoreError};
+use tillwatch_store::{ErrorKind, Index, Store, StoreError};
 use tokio::sync::Semaphore;
 
 /// Reads at once; more wait.
@@ -74,31 +74,41 @@ impl App {
         F: FnOnce(&Index) -> T + Send + 'static,
     {
         let store = self.shared.store.clone();
-        // Waits here, and not on one of the few threads.
-        let _ = tokio::time::timeout(INDEX_PATIENCE, store.index().rebuilt()).await;
-        self.complete()?;
+        self.index_complete().await?;
         let answer = self.reads.run(move || question(store.index())).await?;
         // It may have failed under the question.
-        self.complete()?;
+        complete(&self.shared.store)?;
         Ok(answer)
     }
 
-    fn complete(&self) -> Result<(), Problem> {
+    /// Waits a moment for an index that knows all that was known before.
+    ///
+    /// # Errors
+    /// A problem while the index is being rebuilt.
+    pub(super) async fn index_complete(&self) -> Result<(), Problem> {
         let store = &self.shared.store;
-        let Some((through, goal)) = store.index().rebuilding() else {
-            return Ok(());
-        };
-        let before = store.first_seq().0.saturating_sub(1);
-        let records = |seq: Seq| seq.0.saturating_sub(before);
-        let detail = format!(
-            "the index is being rebuilt: {} of {} records; ask again in a moment",
-            records(through),
-            records(goal)
-        );
-        let mut problem = Problem::unavailable("index", detail);
-        problem.retry_after_s = Some(INDEX_RETRY_S);
-        Err(problem)
+        // Waits here, and not on one of the few threads.
+        let _ = tokio::time::timeout(INDEX_PATIENCE, store.index().rebuilt()).await;
+        complete(store)
     }
+}
+
+/// # Errors
+/// A problem while the index is being rebuilt: what it does not know may be there all the same.
+pub(super) fn complete(store: &Store) -> Result<(), Problem> {
+    let Some((through, goal)) = store.index().rebuilding() else {
+        return Ok(());
+    };
+    let before = store.first_seq().0.saturating_sub(1);
+    let records = |seq: Seq| seq.0.saturating_sub(before);
+    let detail = format!(
+        "the index is being rebuilt: {} of {} records; ask again in a moment",
+        records(through),
+        records(goal)
+    );
+    let mut problem = Problem::unavailable("index", detail);
+    problem.retry_after_s = Some(INDEX_RETRY_S);
+    Err(problem)
 }
 
 impl From<StoreError> for Problem {

@@ -10,7 +10,7 @@ mod clip;
 mod detail;
 
 pub use alert::{AlertView, ContributionView, EvidenceView, ReviewView, alert, contributions};
-pub use clip::{CameraView, ClipView, CorrelationView, GapView, TrackView, clip, version};
+pub use clip::{CameraView, ClipView, CorrelationView, GapView, TrackView, clip, gone, version};
 pub use detail::{Detail, PosItemView, PosView, ReceiptMarkView, ReceiptView};
 
 use crate::live::is_shown;

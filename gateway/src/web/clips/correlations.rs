@@ -5,6 +5,7 @@ use crate::clips::Clips;
 use crate::web::App;
 use crate::web::extract::Path;
 use crate::web::problem::Problem;
+use crate::web::reads;
 use crate::web::view::{self, CorrelationView};
 use axum::Json;
 use axum::extract::State;
@@ -26,13 +27,20 @@ const MATCHES: usize = 256;
 #[utoipa::path(get, path = "/api/correlations/{event_id}", tag = "clips", params(("event_id" = String, Path, description = "the till's id or ours")), responses(
     (status = 200, description = "none when nothing is suspicious about it", body = [CorrelationView]),
     (status = 404, description = "no such event", body = Problem, content_type = "application/problem+json"),
+    (status = 503, description = "the index is being rebuilt; ask again", body = Problem, content_type = "application/problem+json"),
 ))]
 pub async fn correlations(
     State(app): State<App>,
     Path(id): Path<String>,
 ) -> Result<Json<Vec<CorrelationView>>, Problem> {
     let (store, clips) = (app.shared.store.clone(), app.shared.clips.clone());
-    let read = move || correlate(&store, clips.as_ref(), &id);
+    app.index_complete().await?;
+    let read = move || {
+        let found = correlate(&store, clips.as_ref(), &id);
+        // It may have failed under the question.
+        reads::complete(&store)?;
+        found
+    };
     Ok(Json(app.reads.run(read).await??))
 }
 
@@ -94,7 +102,7 @@ fn correlation(
 ) -> CorrelationView {
     let alert = &row.alert;
     let rests_on = |seq: &&Seq| alert.evidence.iter().any(|of| of.seq == **seq);
-    let clip = clips.and_then(|clips| look(clips, store, ClipId::of(alert.alert_id)));
+    let clip = look(clips, store, ClipId::of(alert.alert_id));
     CorrelationView {
         events: events.iter().filter(rests_on).map(|seq| seq.0).collect(),
         alert_id: alert.alert_id.to_string(),

@@ -1,7 +1,6 @@
 //! A clip's pictures: one, all at one glance, one after the other.
 
-use super::{CameraQuery, Opened, clip_id, footage, open, problem};
-use crate::clips::Clips;
+use super::{CameraQuery, Opened, clip_id, problem, with_clip};
 use crate::clips::footage::{Footage, FootageFrame};
 use crate::clips::sheet::{self, SheetStyle};
 use crate::clips::stored::Stored;
@@ -24,7 +23,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tillwatch_protocol::ClipId;
 use tillwatch_protocol::time::rfc3339;
-use tillwatch_store::media::MediaError;
+use tillwatch_store::media::{Media, MediaError};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -82,10 +81,8 @@ pub async fn frame(
             format!("`{n}` is no picture; the first one is `0.jpg`"),
         )
     })?;
-    let (clips, store) = footage(&app, id)?;
     let unchanged = headers.get(header::IF_NONE_MATCH).cloned();
-    let read = move || {
-        let opened = open(&clips, &store, id, query.camera.as_deref())?;
+    let read = move |opened: Opened| {
         let frames = opened.stored.frames();
         let frame = frames.get(number).ok_or_else(|| {
             let name = &opened.track.name;
@@ -117,7 +114,7 @@ pub async fn frame(
             None => (StatusCode::NOT_MODIFIED, headers).into_response(),
         })
     };
-    app.footage.run(read).await?
+    with_clip(&app, id, query.camera, read).await
 }
 
 fn read_problem(why: Box<dyn Error + Send + Sync>) -> Problem {
@@ -141,9 +138,7 @@ pub async fn sheet(
     Query(query): Query<CameraQuery>,
 ) -> Result<Response, Problem> {
     let id = clip_id(&id)?;
-    let (clips, store) = footage(&app, id)?;
-    let read = move || {
-        let opened = open(&clips, &store, id, query.camera.as_deref())?;
+    let read = |opened: Opened| {
         let Opened { request, track, .. } = &opened;
         let staff = request.staff_id.as_deref().unwrap_or("");
         let title = format!("{} {staff} {}", request.kind, track.name);
@@ -156,7 +151,7 @@ pub async fn sheet(
         ];
         Ok((headers, sheet.jpeg).into_response())
     };
-    app.footage.run(read).await?
+    with_clip(&app, id, query.camera, read).await
 }
 
 /// A camera's pictures one after the other at their own pace, as browsers show them without a
@@ -176,17 +171,14 @@ pub async fn stream(
 ) -> Result<Response, Problem> {
     let id = clip_id(&id)?;
     let place = watcher(&app)?;
-    let (clips, store) = footage(&app, id)?;
-    let opening = clips.clone();
-    let open = move || {
-        let opened = open(&opening, &store, id, query.camera.as_deref())?;
+    let read = |opened: Opened| {
         let frames = opened.stored.frames();
-        Ok::<_, Problem>((opened, frames))
+        Ok((opened, frames))
     };
-    let (opened, frames) = app.footage.run(open).await??;
+    let (opened, frames) = with_clip(&app, id, query.camera, read).await?;
     let now = Instant::now();
     let play = Play {
-        clips,
+        media: opened.media,
         id,
         camera: opened.track.camera,
         stored: opened.stored,
@@ -216,7 +208,7 @@ pub(super) fn watcher(app: &App) -> Result<OwnedSemaphorePermit, Problem> {
 
 /// One picture is in memory at a time, and is read when the one before it was taken.
 struct Play {
-    clips: Clips,
+    media: Media,
     id: ClipId,
     camera: u8,
     stored: Stored,
@@ -266,14 +258,10 @@ impl Play {
 
     async fn read(&mut self, frame: FootageFrame) -> Option<Bytes> {
         let again = self.pinned.elapsed() > PIN_AGAIN;
-        let (clips, id, camera) = (self.clips.clone(), self.id, self.camera);
+        let (media, id, camera) = (self.media.clone(), self.id, self.camera);
         let stored = self.stored.clone();
         let read = move || {
-            let fresh = if again {
-                clips.media.pin_clip(id).ok()
-            } else {
-                None
-            };
+            let fresh = if again { media.pin_clip(id).ok() } else { None };
             let stored = match fresh {
                 Some(pin) => Stored::new(Arc::new(pin), camera),
                 None => stored,

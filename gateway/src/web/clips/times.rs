@@ -1,6 +1,7 @@
 //! When a clip's pictures were captured, for players.
 
-use super::{clip_id, find, footage};
+use super::{clip_id, find, in_turn};
+use crate::clips::Clips;
 use crate::clips::footage::Footage as _;
 use crate::clips::stored::Stored;
 use crate::web::App;
@@ -11,6 +12,7 @@ use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
 use std::sync::Arc;
+use tillwatch_store::Store;
 use utoipa::ToSchema;
 
 /// Pictures of one camera that are listed at most. The longest clip has 21,600 at 30 a second.
@@ -50,16 +52,15 @@ pub struct TimesView {
     (status = 400, description = "no UUID", body = Problem, content_type = "application/problem+json"),
     (status = 404, description = "no such clip", body = Problem, content_type = "application/problem+json"),
     (status = 410, description = "it was given up", body = Problem, content_type = "application/problem+json"),
-    (status = 503, description = "too many read; try again", body = Problem, content_type = "application/problem+json"),
+    (status = 503, description = "too many read, or the index is being rebuilt; try again", body = Problem, content_type = "application/problem+json"),
 ))]
 pub async fn times(
     State(app): State<App>,
     Path(id): Path<String>,
 ) -> Result<Json<TimesView>, Problem> {
     let id = clip_id(&id)?;
-    let (clips, store) = footage(&app, id)?;
-    let read = move || {
-        let found = find(&clips, &store, id)?;
+    let read = move |clips: Option<&Clips>, store: &Store| {
+        let found = find(clips, store, id)?;
         let request = &found.request;
         let tracks = found
             .stored
@@ -72,9 +73,9 @@ pub async fn times(
             from: request.cause.at_monotonic(request.from_ns).to_rfc3339(),
             cameras: Vec::new(),
         };
-        if tracks.is_empty() {
-            return Ok::<_, Problem>(view);
-        }
+        let Some(clips) = clips.filter(|_| !tracks.is_empty()) else {
+            return Ok(view);
+        };
         let pin = Arc::new(clips.media.pin_clip(id).map_err(super::problem)?);
         for track in tracks {
             let frames = Stored::new(pin.clone(), track.camera).frames();
@@ -95,5 +96,5 @@ pub async fn times(
         }
         Ok(view)
     };
-    Ok(Json(app.footage.run(read).await??))
+    Ok(Json(in_turn(&app, id, read).await?))
 }

@@ -1,6 +1,6 @@
 //! A clip's film, whole or in parts.
 
-use super::{Opened, clip_id, footage, open, pictures};
+use super::{Opened, clip_id, pictures, with_clip};
 use crate::clips::footage::Timeline;
 use crate::clips::name::ClipName;
 use crate::clips::remux::Remux;
@@ -79,12 +79,7 @@ pub async fn video(
         ));
     }
     let place = pictures::watcher(&app)?;
-    let (clips, store) = footage(&app, id)?;
-    let prepare = move || {
-        let opened = open(&clips, &store, id, query.camera.as_deref())?;
-        film(opened)
-    };
-    let film = app.footage.run(prepare).await??;
+    let film = with_clip(&app, id, query.camera, film).await?;
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
     let common = [
         (header::ETAG, film.etag.clone()),

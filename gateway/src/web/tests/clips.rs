@@ -18,8 +18,12 @@ const S: u64 = 1_000_000_000;
 /// When the pictures begin, in nanoseconds and in seconds behind [`AT_US`].
 const BEGIN_NS: u64 = 100 * S;
 
-fn gateway() -> Gateway {
-    let mut gateway = Gateway::new();
+pub(super) fn gateway() -> Gateway {
+    with_cameras(Gateway::new())
+}
+
+/// With two cameras, and what its folder has of them.
+pub(super) fn with_cameras(mut gateway: Gateway) -> Gateway {
     let (media, _) = gateway
         .shared
         .store
@@ -41,7 +45,7 @@ fn gateway() -> Gateway {
 }
 
 impl Gateway {
-    fn footage(&self) -> &Clips {
+    pub(super) fn footage(&self) -> &Clips {
         self.shared.clips.as_ref().unwrap()
     }
 
@@ -72,7 +76,7 @@ impl Gateway {
     }
 
     /// An alert about a void of the till, and the clip that it asks for.
-    async fn void(&self, event_id: &str) -> ClipRequest {
+    pub(super) async fn void(&self, event_id: &str) -> ClipRequest {
         let context = ParseContext {
             zone: jiff::tz::TimeZone::UTC,
             minor_digits: 2,

@@ -46,7 +46,7 @@ pub struct ClipView {
     /// `recording` (there may be a part of it already), `complete`, `partial`, `empty` or `dropped`.
     #[schema(example = "complete")]
     pub state: &'static str,
-    /// What is missing and why, or what it was given up for.
+    /// What is missing and why, why nothing was recorded, or what it was given up for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// When the alert's cause happened.
@@ -83,13 +83,23 @@ pub struct ClipView {
     pub cameras: Vec<TrackView>,
 }
 
-/// A clip as it stands. `stored` is missing while nothing of it is on disk for good.
+/// A clip as it stands. `stored` is missing while nothing of it is on disk for good; `reported` is
+/// what the log says of one that is not there.
 #[must_use]
-pub fn clip(request: &ClipRequest, stored: Option<&Clip>, recording: bool) -> ClipView {
+pub fn clip(
+    request: &ClipRequest,
+    stored: Option<&Clip>,
+    reported: Option<&ClipReport>,
+    recording: bool,
+) -> ClipView {
     let at = |ns: u64| request.cause.at_monotonic(ns).to_rfc3339();
     let tracks = stored.map_or(&[][..], |clip| &clip.report.cameras);
-    let (state, reason) = match stored {
-        Some(clip) if !recording => state(&clip.report),
+    let (state, reason) = match (stored, reported) {
+        (Some(clip), _) if !recording => state(&clip.report.state),
+        (None, Some(reported)) if !recording => match gone(&reported.state) {
+            Some(reason) => ("dropped", Some(reason.to_owned())),
+            None => state(&reported.state),
+        },
         _ => ("recording", None),
     };
     ClipView {
@@ -122,8 +132,18 @@ pub fn version(tracks: &[ClipTrack]) -> String {
     tracks.iter().map(part).collect::<Vec<_>>().join(".")
 }
 
-fn state(report: &ClipReport) -> (&'static str, Option<String>) {
-    match &report.state {
+/// Why a clip of which nothing is stored is not there any more; nothing for one that never was.
+#[must_use]
+pub fn gone(state: &ClipState) -> Option<&str> {
+    match state {
+        ClipState::Dropped { reason } => Some(reason),
+        ClipState::Complete | ClipState::Partial { .. } => Some("its footage was lost"),
+        ClipState::Empty { .. } => None,
+    }
+}
+
+fn state(state: &ClipState) -> (&'static str, Option<String>) {
+    match state {
         ClipState::Complete => ("complete", None),
         ClipState::Partial { reason } => ("partial", Some(reason.clone())),
         ClipState::Empty { reason } => ("empty", Some(reason.clone())),
@@ -188,6 +208,6 @@ pub struct CorrelationView {
     pub order_id: Option<String>,
     /// The ticket or receipt number.
     pub ticket_no: Option<String>,
-    /// Its footage; missing when there is no camera, or it was left out.
+    /// Its footage, or why there is none; missing when none was asked for.
     pub clip: Option<ClipView>,
 }

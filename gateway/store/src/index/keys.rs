@@ -13,6 +13,8 @@
 //! | `w` word 0 seq | | words of receipts |
 //! | `o` lane number | seq | outbox entries by their number |
 //! | `c` clip id | seq | the newest request for a clip that has no report |
+//! | `d` clip id | [`super::projection::StoredReport`] | the newest report of a clip |
+//! | `n` seq clip id | | newest reports that say that nothing was recorded |
 //! | `l` lane number | alert id | which alert a message tells of |
 
 use tillwatch_protocol::{AlertId, ClipId, Lane};
@@ -49,10 +51,20 @@ pub(crate) fn of_alert(letter: u8, id: AlertId) -> Vec<u8> {
     key
 }
 
-pub(crate) fn of_clip(id: ClipId) -> Vec<u8> {
-    let mut key = vec![b'c'];
+pub(crate) fn of_clip(letter: u8, id: ClipId) -> Vec<u8> {
+    let mut key = vec![letter];
     key.extend_from_slice(id.0.as_bytes());
     key
+}
+
+pub(crate) fn not_recorded(seq: u64, id: ClipId) -> Vec<u8> {
+    let mut key = numbered(b'n', seq);
+    key.extend_from_slice(id.0.as_bytes());
+    key
+}
+
+pub(crate) fn clip_of_order(key: &[u8]) -> Option<ClipId> {
+    Some(ClipId(uuid::Uuid::from_bytes(*key.last_chunk::<16>()?)))
 }
 
 pub(crate) fn alert_order(first_seq: u64, id: AlertId) -> Vec<u8> {

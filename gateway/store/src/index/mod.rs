@@ -14,6 +14,7 @@
 //! take long because sled reads its whole file: not before somebody asks, or the delay in the options
 //! is over. Who asks meanwhile waits, a bounded time.
 
+mod clips;
 mod engine;
 mod follow;
 mod keys;

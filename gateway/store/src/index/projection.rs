@@ -5,10 +5,12 @@ use super::{Delivery, keys};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use tillwatch_protocol::lane::OutboxFate;
-use tillwatch_protocol::{AlertId, Event, EventBody, Lane, LogId, OutboxEntry, Record, Seq};
+use tillwatch_protocol::{
+    AlertId, ClipId, ClipReport, ClipState, Event, EventBody, Lane, LogId, OutboxEntry, Record, Seq,
+};
 
 /// Changes when the keys do: an index of another version is rebuilt.
-const VERSION: u8 = 3;
+const VERSION: u8 = 4;
 /// Words of one receipt that are indexed at most.
 const MAX_WORDS: usize = 400;
 
@@ -25,6 +27,15 @@ pub(crate) struct StoredAlert {
     pub(crate) delivery: Delivery,
     /// The number of that message in its lane.
     pub(crate) lane_seq: u64,
+}
+
+/// Where the log says what became of a clip.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct StoredReport {
+    /// Position of the newest request that was reported on.
+    pub(crate) request: Seq,
+    /// Position of the newest report.
+    pub(crate) report: Seq,
 }
 
 /// Reads and changes of one step: a batch over an engine.
@@ -61,10 +72,14 @@ impl<'a> Step<'a> {
         self.batch.insert(key, None);
     }
 
-    pub(crate) fn alert(&self, id: AlertId) -> Result<Option<StoredAlert>, IndexError> {
+    fn value<T: for<'de> Deserialize<'de>>(&self, key: &[u8]) -> Result<Option<T>, IndexError> {
         Ok(self
-            .get(&keys::of_alert(b'a', id))?
+            .get(key)?
             .and_then(|bytes| postcard::from_bytes(&bytes).ok()))
+    }
+
+    pub(crate) fn alert(&self, id: AlertId) -> Result<Option<StoredAlert>, IndexError> {
+        self.value(&keys::of_alert(b'a', id))
     }
 
     fn put_alert(&mut self, id: AlertId, alert: &StoredAlert) {
@@ -120,9 +135,9 @@ impl<'a> Step<'a> {
             }
             Record::Outbox(entry) => self.add_outbox(seq, entry)?,
             Record::ClipRequest(request) => {
-                self.put_value(keys::of_clip(request.clip_id), &seq);
+                self.put_value(keys::of_clip(b'c', request.clip_id), &seq);
             }
-            Record::ClipReport(report) => self.remove(keys::of_clip(report.clip_id)),
+            Record::ClipReport(report) => self.add_report(seq, report)?,
             Record::OutboxMark(mark) => {
                 let delivery = match &mark.fate {
                     OutboxFate::Acknowledged => Delivery::Acknowledged,
@@ -162,6 +177,43 @@ impl<'a> Step<'a> {
         Ok(())
     }
 
+    fn add_report(&mut self, seq: Seq, report: &ClipReport) -> Result<(), IndexError> {
+        let id = report.clip_id;
+        let wanted = self.value::<Seq>(&keys::of_clip(b'c', id))?;
+        let before = self.report(id)?;
+        self.remove(keys::of_clip(b'c', id));
+        if let Some(before) = before {
+            self.remove(keys::not_recorded(before.report.0, id));
+        }
+        // A report on a request that left the log is of no use to anybody.
+        if let Some(request) = wanted.or(before.map(|before| before.request)) {
+            let stored = StoredReport {
+                request,
+                report: seq,
+            };
+            self.put_value(keys::of_clip(b'd', id), &stored);
+            if matches!(report.state, ClipState::Empty { .. }) {
+                self.put(keys::not_recorded(seq.0, id), Vec::new());
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn report(&self, id: ClipId) -> Result<Option<StoredReport>, IndexError> {
+        self.value(&keys::of_clip(b'd', id))
+    }
+
+    /// Takes a clip's report out when it, or its request, lies here.
+    fn forget_report(&mut self, seq: Seq, id: ClipId) -> Result<(), IndexError> {
+        let stored = self.report(id)?;
+        if let Some(stored) = stored.filter(|stored| stored.request == seq || stored.report == seq)
+        {
+            self.remove(keys::of_clip(b'd', id));
+            self.remove(keys::not_recorded(stored.report.0, id));
+        }
+        Ok(())
+    }
+
     fn alert_of_message(&self, lane: Lane, lane_seq: u64) -> Result<Option<AlertId>, IndexError> {
         let id = self.get(&keys::outbox(b'l', lane, lane_seq))?;
         Ok(id
@@ -192,8 +244,10 @@ impl<'a> Step<'a> {
                 }
             }
             Record::ClipRequest(request) => {
-                self.forget_if::<Seq>(keys::of_clip(request.clip_id), |v| *v == seq)?;
+                self.forget_if::<Seq>(keys::of_clip(b'c', request.clip_id), |v| *v == seq)?;
+                self.forget_report(seq, request.clip_id)?;
             }
+            Record::ClipReport(report) => self.forget_report(seq, report.clip_id)?,
             Record::Outbox(entry) => {
                 let key = keys::outbox(b'o', entry.lane, entry.lane_seq);
                 let held = self.get(&key)?;
@@ -212,10 +266,7 @@ impl<'a> Step<'a> {
         key: Vec<u8>,
         same: impl FnOnce(&T) -> bool,
     ) -> Result<(), IndexError> {
-        let value = self
-            .get(&key)?
-            .and_then(|bytes| postcard::from_bytes::<T>(&bytes).ok());
-        if value.is_some_and(|value| same(&value)) {
+        if self.value::<T>(&key)?.is_some_and(|value| same(&value)) {
             self.remove(key);
         }
         Ok(())

@@ -5,9 +5,7 @@ use super::{AlertFilter, AlertRow, Delivery, Index, SeenPos, keys};
 use crate::log::read;
 use std::collections::BTreeSet;
 use tillwatch_protocol::alert::AlertState;
-use tillwatch_protocol::{
-    Alert, AlertId, ClipId, ClipRequest, Event, EventBody, Lane, PosEvent, Record, Review, Seq,
-};
+use tillwatch_protocol::{Alert, AlertId, Event, EventBody, Lane, PosEvent, Record, Review, Seq};
 
 /// Rows of one answer at most.
 const MAX_ROWS: usize = 10_000;
@@ -23,7 +21,7 @@ const DEFAULT_ALERTS: usize = 100;
 
 impl Index {
     /// Keys from `from` up to `to` (excluded); `take` says whether to go on.
-    fn collect(
+    pub(super) fn collect(
         &self,
         from: &[u8],
         to: &[u8],
@@ -55,7 +53,7 @@ impl Index {
     }
 
     /// The record, unless it was recycled meanwhile or cannot be read.
-    fn record(&self, seq: Seq) -> Option<Record> {
+    pub(super) fn record(&self, seq: Seq) -> Option<Record> {
         read(&self.shared.log, seq).unwrap_or_else(|error| {
             tracing::warn!(%error, "record not readable");
             None
@@ -148,38 +146,6 @@ impl Index {
                     return found;
                 }
             }
-        }
-    }
-
-    /// Clips that were asked for and have no report yet, at most `limit`.
-    #[must_use]
-    pub fn clips_unfinished(&self, limit: usize) -> Vec<ClipRequest> {
-        self.catch_up();
-        let engine = self.shared.ready();
-        let mut keys = Vec::new();
-        self.collect(b"c", b"d", false, |key| {
-            keys.push(key.to_vec());
-            keys.len() < limit
-        });
-        let request = |key: Vec<u8>| {
-            let value = self.shared.or_broken(engine.get(&key))?;
-            match self.record(postcard::from_bytes(&value).ok()?)? {
-                Record::ClipRequest(request) => Some(request),
-                _ => None,
-            }
-        };
-        keys.into_iter().filter_map(request).collect()
-    }
-
-    /// What a clip that has no report yet was asked for.
-    #[must_use]
-    pub fn clip_unfinished(&self, id: ClipId) -> Option<ClipRequest> {
-        self.catch_up();
-        let engine = self.shared.ready();
-        let value = self.shared.or_broken(engine.get(&keys::of_clip(id)))?;
-        match self.record(postcard::from_bytes(&value).ok()?)? {
-            Record::ClipRequest(request) => Some(request),
-            _ => None,
         }
     }
 
