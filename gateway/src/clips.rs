@@ -56,11 +56,20 @@ pub struct Clips {
 }
 
 impl Clips {
+    /// Whether there is a camera. Without one, clips of earlier days can be looked at.
+    #[must_use]
+    pub fn records(&self) -> bool {
+        self.cameras.cameras() > 0
+    }
+
     /// The footage that an alert asks for: the window around its cause, and behind the newest event
-    /// that it rests on when that came later, at most ten minutes. None for one that was explained.
+    /// that it rests on when that came later, at most ten minutes. None for one that was explained,
+    /// and none without a camera.
     #[must_use]
     pub fn request_of(&self, alert: &Alert) -> Option<ClipRequest> {
-        request_of(alert, self.window_ns)
+        self.records()
+            .then(|| request_of(alert, self.window_ns))
+            .flatten()
     }
 }
 

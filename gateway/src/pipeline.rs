@@ -317,7 +317,9 @@ impl Pipeline {
         let Some(clips) = &self.shared.clips else {
             return;
         };
-        if let Some(span) = self.suspicion.on_event(&event.stamp, &event.body) {
+        if let Some(span) = self.suspicion.on_event(&event.stamp, &event.body)
+            && clips.records()
+        {
             clips.requests.tell(Told::Suspicion(span));
         }
         if let EventBody::Review(review) = &event.body {

@@ -275,6 +275,8 @@ fn taking_effect(old: &Config, new: &Config) -> (Config, Vec<&'static str>) {
         drawer,
         kick,
         printer,
+        cameras,
+        clips,
         web,
         ingest,
         storage,

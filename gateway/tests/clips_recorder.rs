@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
 use tillwatch::clips::cameras::Cameras;
-use tillwatch::clips::plan::Span;
+use tillwatch::clips::plan::{MOST_CLIPS, Span};
 use tillwatch::clips::recorder::{Recorder, Requests, Told};
 use tillwatch::clips::ring::RingLimits;
 use tillwatch::clock::{Clocks, monotonic_ns};
@@ -50,7 +50,8 @@ impl Register {
         };
         let names = vec!["counter".to_owned(), "door".to_owned()];
         let cameras = Cameras::new(names, store.boot_ordinal(), monotonic_ns(), limits);
-        let period = u64::try_from(PERIOD.as_nanos()).unwrap();
+        // Much longer than it is: a busy machine's pauses are no gaps here.
+        let period = u64::try_from(PERIOD.as_nanos()).unwrap() * 50;
         (0..2).for_each(|camera| cameras.working(camera, period));
         let clock = Clocks::new(store.boot_ordinal());
         let (requests, told) = Requests::channel();
@@ -284,6 +285,34 @@ async fn an_unexplained_opening_is_on_disk_before_any_alert_asks_for_it() {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     assert_eq!(register.media.clips().len(), 0);
+    register.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_clip_that_is_left_out_is_told_with_the_reason() {
+    let dir = tempfile::tempdir().unwrap();
+    let register = Register::open(dir.path(), 8 << 20);
+    let waiting = 600_000;
+    for n in 0..=MOST_CLIPS as u128 {
+        register.want(n, 100, waiting);
+        // The recorder takes them one by one.
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    let begin = Instant::now();
+    let (request, report) = loop {
+        let store = register.store.clone();
+        let read = move || store.index().clips_not_recorded(10);
+        let mut found = tokio::task::spawn_blocking(read).await.unwrap();
+        assert!(found.len() <= 1, "one too many was asked for");
+        if let Some(found) = found.pop() {
+            break found;
+        }
+        assert!(begin.elapsed() < Duration::from_secs(20), "never told");
+    };
+    let newest = AlertId(uuid::Uuid::from_u128(MOST_CLIPS as u128));
+    assert_eq!(request.alert_id, newest, "of the same score, the newest");
+    let reason = "not recorded: too many clips were being recorded at once".to_owned();
+    assert_eq!(report.state, ClipState::Empty { reason });
     register.close().await;
 }
 

@@ -19,6 +19,8 @@ use support::wait_for;
 const WIDTH: u16 = 160;
 const HEIGHT: u16 = 120;
 const FPS: usize = 10;
+/// Behind the camera's section.
+const CAMERA_ENDS: &str = "\n# the camera ends here\n";
 
 /// What the camera shows: a bar that wanders, every picture other than all others.
 fn pictures() -> Vec<Vec<u8>> {
@@ -50,6 +52,7 @@ fn register_with_camera(folder: &Path, pictures: &[Vec<u8>]) -> Gateway {
         recording.display()
     );
     // Nobody listens there: footage does not depend on brokers.
+    let camera = format!("{camera}{CAMERA_ENDS}");
     let mut gateway = Gateway::prepare(1, &camera);
     gateway.set_env("CORRELATION_WINDOW", "2");
     gateway.run();
@@ -173,4 +176,46 @@ fn a_void_can_be_seen_downloaded_and_exported() {
         assert_eq!(refused.status.code(), Some(code), "{arguments:?}");
         assert!(!refused.stderr.is_empty());
     }
+}
+
+/// The camera is sold, and what it saw is still there.
+#[test]
+fn clips_outlive_the_camera_that_made_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut gateway = register_with_camera(folder.path(), &pictures());
+    seen_for_a_while(&gateway);
+    void(&gateway, "v-1");
+    let clip = clip_of(&gateway, "v-1");
+    let id = clip["clip_id"].as_str().unwrap();
+    let video = format!("/api/clips/{id}/video.mp4");
+    let (status, film) = gateway.bytes(&video, ("accept", "*/*"));
+    assert_eq!(status, 200);
+    assert!(gateway.stop().success());
+
+    let config = std::fs::read_to_string(gateway.config_file()).unwrap();
+    let from = config.find("[cameras.counter]").unwrap();
+    let to = config.find(CAMERA_ENDS).unwrap();
+    let without = format!("{}{}", &config[..from], &config[to..]);
+    std::fs::write(gateway.config_file(), without).unwrap();
+    gateway.run();
+    gateway.listening();
+    assert_eq!(gateway.json("/api/cameras"), json!([]));
+    assert_eq!(gateway.json("/api/clips"), json!([clip]));
+    assert_eq!(
+        gateway.bytes(&video, ("accept", "*/*")),
+        (200, film.clone())
+    );
+    let to = folder.path().join("clips").display().to_string();
+    let done = gateway.command(&["clips", "export", id, "--to", &to]);
+    let said = String::from_utf8(done.stdout).unwrap();
+    let path = said.split("  ").next().unwrap();
+    assert_eq!(std::fs::read(path).unwrap(), film);
+    // What happens now asks for no footage.
+    void(&gateway, "v-2");
+    let found = wait_for("the alert", || {
+        let found = gateway.json("/api/correlations/v-2");
+        found.get(0).cloned()
+    });
+    assert_eq!(found["clip"], Value::Null, "{found}");
+    assert!(gateway.stop().success());
 }

@@ -44,7 +44,7 @@ pub struct Opened {
     pub notices: Vec<String>,
 }
 
-/// Opens the footage when there is a camera. Blocks.
+/// Opens the footage when there is a camera, or was one: what it saw stays within reach. Blocks.
 ///
 /// # Errors
 /// [`MediaError`].
@@ -57,7 +57,7 @@ pub fn open(
     let names: Vec<String> = configured
         .chain(brought.iter().map(|camera| camera.name.clone()))
         .collect();
-    if names.is_empty() {
+    if names.is_empty() && !store.has_media() {
         return Ok(None);
     }
     let options = MediaOptions {
@@ -120,7 +120,7 @@ pub async fn start_cameras(
     brought: Vec<BroughtCamera>,
     stop: &Stop,
 ) -> Result<Vec<JoinHandle<()>>, RunError> {
-    let Some(clips) = &shared.clips else {
+    let Some(clips) = shared.clips.as_ref().filter(|clips| clips.records()) else {
         absent(shared, Witness::Camera(0), part::CAMERAS[0]).await;
         return Ok(Vec::new());
     };

@@ -259,6 +259,10 @@ fn describe() {
         "live_lost_total",
         "live items that slow readers got from the log instead"
     );
+    describe_counter!(
+        "clips_left_out_total",
+        "clips that were not recorded because of a bound"
+    );
     // Shown from the first scrape on, also while nothing has happened.
     metrics::counter!("pos_events_total").increment(0);
     metrics::counter!("alerts_triggered_total").increment(0);

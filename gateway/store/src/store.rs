@@ -416,6 +416,12 @@ impl Store {
         self.inner.keeper.quarantine.newest(limit)
     }
 
+    /// Whether there is footage beside the log, from whatever time.
+    #[must_use]
+    pub fn has_media(&self) -> bool {
+        Media::is_there(self.inner.disk.as_ref(), &self.inner.dir.join("media"))
+    }
+
     /// Opens the footage beside the log, once; it is closed before the store is. Blocks while it
     /// reads headers and what was not sealed.
     ///

@@ -48,6 +48,12 @@ impl Media {
         Self::open_on(Arc::new(RealDisk), dir, log_id, options)
     }
 
+    /// Whether `dir` holds segments.
+    pub(crate) fn is_there(disk: &dyn Disk, dir: &Path) -> bool {
+        let files = disk.list(dir).unwrap_or_default();
+        files.iter().any(|name| name.ends_with(".vid"))
+    }
+
     /// Opens the media in `dir`. Blocks while it reads headers and what was not sealed.
     pub(crate) fn open_on(
         disk: Arc<dyn Disk>,
