@@ -71,10 +71,10 @@ pub struct Health {
     pub pos_events: AtomicU64,
     /// Alerts raised (first revisions).
     pub alerts: AtomicU64,
-    /// Frames captured and dropped; none without cameras.
+    /// Frames captured; none without cameras.
     pub frames: AtomicU64,
-    /// Dropped frames.
-    pub frames_dropped: AtomicU64,
+    /// Frames lost on the way from the cameras; [`crate::Shared::frames_dropped`] has all.
+    pub frames_lost: AtomicU64,
 }
 
 impl Health {

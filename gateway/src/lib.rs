@@ -41,6 +41,7 @@ pub mod web;
 
 use config::Config;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use tillwatch_protocol::{RegisterId, StoreCode};
 use tillwatch_store::Store;
 use tokio::sync::{broadcast, watch};
@@ -64,6 +65,17 @@ pub struct Shared {
     pub live: broadcast::Sender<live::LiveItem>,
     /// Cameras and their footage; `None` on a register without a camera.
     pub clips: Option<clips::Clips>,
+}
+
+impl Shared {
+    /// Camera frames that were lost on the way from the camera, or for want of memory before their
+    /// time was over; since the start.
+    #[must_use]
+    pub fn frames_dropped(&self) -> u64 {
+        let on_the_way = self.health.frames_lost.load(Ordering::Relaxed);
+        let in_memory = self.clips.as_ref().map(|clips| clips.cameras.counters());
+        on_the_way + in_memory.map_or(0, |ring| ring.dropped)
+    }
 }
 
 /// Who a gateway is: exactly one register.

@@ -22,7 +22,7 @@ pub fn status_line(shared: &Shared, fps: f64) -> String {
         count(&health.frames),
         count(&health.pos_events),
         count(&health.alerts),
-        count(&health.frames_dropped),
+        shared.frames_dropped(),
     )
 }
 

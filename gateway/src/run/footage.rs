@@ -139,17 +139,12 @@ pub async fn start_cameras(
     for (number, (what, customer_side, open)) in (0_u8..).zip(configured.chain(brought)) {
         let cameras = clips.cameras.clone();
         let sink = Box::new(move |news| match news {
-            News::Opened(period_ns) => {
-                cameras.working(number, period_ns);
-                true
+            News::Opened(period_ns) => cameras.working(number, period_ns),
+            News::Frame(frame) => {
+                // What finds no room is counted there.
+                let _ = cameras.push(number, frame.monotonic_ns, frame.jpeg);
             }
-            News::Frame(frame) => cameras
-                .push(number, frame.monotonic_ns, frame.jpeg)
-                .is_some(),
-            News::Lost => {
-                cameras.lost(number);
-                true
-            }
+            News::Lost => cameras.lost(number),
         });
         let started = camera::start(
             shared.clone(),

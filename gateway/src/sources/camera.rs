@@ -29,14 +29,14 @@ pub type OpenCamera = Box<dyn FnMut() -> Result<Box<dyn FrameSource>, DriverErro
 pub enum News {
     /// It was opened; time between two frames in nanoseconds.
     Opened(u64),
-    /// A frame. False from whoever takes it: there was no room.
+    /// A frame.
     Frame(Frame),
     /// It is gone.
     Lost,
 }
 
-/// Who takes frames; must not wait. False: a frame found no room.
-pub type Sink = Box<dyn FnMut(News) -> bool + Send>;
+/// Who takes frames; must not wait, and counts what finds no room.
+pub type Sink = Box<dyn FnMut(News) + Send>;
 
 /// The camera of the configuration.
 #[must_use]
@@ -149,7 +149,8 @@ impl Session {
                         }
                     }
                     let said = self.sight.look(&frame);
-                    self.count(reporter, sink(News::Frame(frame)));
+                    sink(News::Frame(frame));
+                    self.count(reporter);
                     if !self.say(reporter, said) {
                         return Ok(());
                     }
@@ -167,17 +168,13 @@ impl Session {
         Ok(())
     }
 
-    fn count(&mut self, reporter: &Reporter, room: bool) {
+    fn count(&mut self, reporter: &Reporter) {
         let health = &reporter.shared().health;
         let lost = self.camera.counters().lost;
-        let dropped = lost.saturating_sub(self.lost) + u64::from(!room);
-        self.lost = lost;
         health.frames.fetch_add(1, Ordering::Relaxed);
-        metrics::counter!("frames_captured_total").increment(1);
-        if dropped > 0 {
-            health.frames_dropped.fetch_add(dropped, Ordering::Relaxed);
-            metrics::counter!("frames_dropped_total").increment(dropped);
-        }
+        let newly = lost.saturating_sub(self.lost);
+        health.frames_lost.fetch_add(newly, Ordering::Relaxed);
+        self.lost = lost;
     }
 
     /// False when the pipeline has stopped.

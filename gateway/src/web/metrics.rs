@@ -1,6 +1,8 @@
 //! Numbers for Prometheus. Counters are pushed by whoever counts; what can be asked for
 //! (outbox, store, frames) is asked when somebody scrapes.
 
+mod footage;
+
 use super::App;
 use super::problem::Problem;
 use crate::Shared;
@@ -135,7 +137,11 @@ fn describe() {
     );
     describe_counter!("events_quarantined_total", "inputs that could not be used");
     describe_counter!("frames_captured_total", "camera frames taken");
-    describe_counter!("frames_dropped_total", "camera frames dropped");
+    describe_counter!(
+        "frames_dropped_total",
+        "camera frames lost on the way from the camera, or for want of memory"
+    );
+    footage::describe();
     describe_gauge!("driver_up", "1 when the device or connection works, else 0");
     describe_gauge!(
         "catalog_version",
@@ -361,12 +367,12 @@ fn ask(shared: &Shared) {
             "frames_captured_total",
             shared.health.frames.load(Ordering::Relaxed),
         ),
-        (
-            "frames_dropped_total",
-            shared.health.frames_dropped.load(Ordering::Relaxed),
-        ),
+        ("frames_dropped_total", shared.frames_dropped()),
     ] {
         metrics::counter!(name).absolute(value);
+    }
+    if let Some(clips) = &shared.clips {
+        footage::ask(clips);
     }
 }
 

@@ -240,7 +240,7 @@ impl Status {
             pos_events: health.pos_events.load(Ordering::Relaxed),
             alerts: health.alerts.load(Ordering::Relaxed),
             frames: health.frames.load(Ordering::Relaxed),
-            frames_dropped: health.frames_dropped.load(Ordering::Relaxed),
+            frames_dropped: shared.frames_dropped(),
             outbox: OutboxStatus {
                 depth: usage.outbox_depth.iter().sum(),
                 lanes: lanes.into_iter().collect(),

@@ -10,6 +10,7 @@ use crate::clips::ring::RingLimits;
 use crate::clock::monotonic_ns;
 use bytes::Bytes;
 use serde_json::json;
+use std::sync::atomic::Ordering;
 use tillwatch_protocol::pos::{ParseContext, parse_pos_event};
 use tillwatch_protocol::{ClipId, ClipReport, ClipRequest, ClipState, ClipTrack, FrameKey};
 use tillwatch_store::media::{ClipDescriptor, MediaOptions, StoredFrame};
@@ -461,4 +462,34 @@ async fn a_clip_that_is_being_recorded_has_no_times_yet() {
         (&times["recording"], &times["cameras"]),
         (&json!(true), &json!([]))
     );
+}
+
+#[tokio::test]
+async fn what_memory_had_no_room_for_is_told() {
+    crate::web::metrics::install();
+    let gateway = gateway();
+    // One MiB holds three of them: the newest of each camera stay, older ones go.
+    let now = monotonic_ns();
+    let jpeg = Bytes::from(vec![0; 300 << 10]);
+    for n in 0..5 {
+        let at_ns = now + n * S / 10;
+        gateway
+            .footage()
+            .cameras
+            .push(0, at_ns, jpeg.clone())
+            .unwrap();
+    }
+    gateway
+        .shared
+        .health
+        .frames_lost
+        .store(7, Ordering::Relaxed);
+    let status = get(gateway.page(), "/api/status").await.json();
+    assert_eq!(status["frames_dropped"], 2 + 7);
+    let metrics = get(gateway.page(), "/metrics").await.text;
+    for line in ["frames_dropped_total 9", "frames_memory_bytes 921600"] {
+        assert!(metrics.lines().any(|has| has == line), "{line}: {metrics}");
+    }
+    let line = crate::terminal::status_line(&gateway.shared, 0.0);
+    assert!(line.ends_with("Drops: 9"), "{line}");
 }
