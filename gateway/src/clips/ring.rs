@@ -119,6 +119,10 @@ impl Ring {
             jpeg,
         };
         let ring = self.cameras.get_mut(usize::from(camera))?;
+        if ring.slots.back().is_some_and(|newest| newest.written) {
+            // It only stayed for being the newest.
+            ring.remove(ring.slots.len() - 1);
+        }
         ring.bytes += size;
         ring.slots.push_back(Slot {
             frame,
@@ -390,6 +394,8 @@ mod tests {
             Some(900 * MS)
         );
         assert_eq!(ring.bytes(), 10);
+        ring.push(0, 1_000 * MS, Bytes::from(vec![0; 7]));
+        assert_eq!(ring.bytes(), 7, "until there is a newer one");
     }
 
     #[test]
