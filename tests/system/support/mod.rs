@@ -9,6 +9,7 @@
     clippy::print_stderr
 )]
 
+pub mod film;
 pub mod gateway;
 #[path = "../../../gateway/tests/mosquitto/mod.rs"]
 pub mod mosquitto;
