@@ -3,7 +3,8 @@
 //! Only with the feature `failpoints`; without it they are nothing. The environment variable
 //! `TILLWATCH_FAILPOINT=name[:n]` aborts the process at the n-th hit (default the first) of that
 //! point: no destructor runs and no buffer is written. `name=eio[:n]` and `name=enospc[:n]` make
-//! the step before the point fail instead, once.
+//! the step before the point fail instead, once. `stall=FILE` makes every step at any point wait for
+//! as long as that file is there: a disk that hangs, and goes on as if nothing had been.
 //!
 //! `small`, alone or before a point (`small,recycle.begun:2`), makes every procedure come round
 //! within seconds in the whole program: log segments of 64 KiB, twelve of them, a checkpoint of the
@@ -81,7 +82,7 @@ mod active {
     use crate::error::StoreError;
     use crate::options::StoreOptions;
     use std::io;
-    use std::path::Path;
+    use std::path::{Path, PathBuf};
     use std::sync::OnceLock;
     use std::sync::atomic::{AtomicU64, Ordering};
     use std::time::Duration;
@@ -92,6 +93,8 @@ mod active {
     const SEGMENTS: u64 = 12;
     const CHECKPOINT: Duration = Duration::from_millis(100);
     const SNAPSHOT_EVENTS: u64 = 30;
+    /// A disk that hangs is looked at this often.
+    const STALL_LOOK: Duration = Duration::from_millis(10);
 
     /// What the variable says: whether the store is small, and the point.
     fn said() -> (bool, Option<String>) {
@@ -199,13 +202,24 @@ mod active {
             .as_ref()
     }
 
-    /// Marks a point. Aborts or fails here when it is armed.
+    /// While this file is there, the disk hangs.
+    fn stall() -> Option<&'static Path> {
+        static STALL: OnceLock<Option<PathBuf>> = OnceLock::new();
+        STALL
+            .get_or_init(|| said().1?.strip_prefix("stall=").map(PathBuf::from))
+            .as_deref()
+    }
+
+    /// Marks a point. Aborts, fails or waits here when it is armed.
     pub(crate) fn hit(name: &'static str) -> io::Result<()> {
         let mut known = super::NAMES.iter().chain(super::MEDIA_NAMES);
         debug_assert!(
             known.any(|known| *known == name),
             "{name} is not in the list"
         );
+        while stall().is_some_and(Path::exists) {
+            std::thread::sleep(STALL_LOOK);
+        }
         let Some(armed) = armed().filter(|armed| armed.name == name) else {
             return Ok(());
         };
