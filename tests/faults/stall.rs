@@ -1,6 +1,10 @@
 //! The disk hangs for a while, and goes on as if nothing had been. Tills, the drawer and two cameras
 //! go on meanwhile. What was accepted is in the log once, nothing that a witness saw is missing, and
 //! of the pictures that alerts ask for each is on disk or counted as lost.
+//!
+//! The store waits at its named points while a file is there. As root it can be the kernel itself that
+//! lets every write to the data wait: `TILLWATCH_TEST_FREEZE` names the mount point of a file system
+//! that nobody else uses, and `fsfreeze` does it.
 
 #![allow(
     clippy::unwrap_used,
@@ -14,7 +18,8 @@ mod support;
 
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -23,6 +28,7 @@ use support::gateway::Gateway;
 use support::mosquitto::Mosquitto;
 use support::subscriber::Subscriber;
 use support::{wait_for, wait_for_within};
+use tempfile::TempDir;
 use tillwatch_protocol::{ClipRequest, EventBody, Record, Seq};
 use tillwatch_store::media::{MediaOptions, Pin};
 use tillwatch_store::{IndexKind, Store, StoreOptions};
@@ -44,7 +50,7 @@ fn a_disk_that_hangs_for_three_seconds_loses_nothing() {
     hang_for(Duration::from_secs(3), 64);
 }
 
-/// `cargo nextest run -p tillwatch --features tillwatch/failpoints --run-ignored only thirty_seconds`
+/// `tests/run --run-ignored only thirty_seconds`
 #[test]
 #[ignore = "takes a minute"]
 fn a_disk_that_hangs_for_thirty_seconds_loses_nothing() {
@@ -56,6 +62,58 @@ fn a_disk_that_hangs_for_thirty_seconds_loses_nothing() {
 #[ignore = "takes a minute"]
 fn what_memory_has_no_room_for_within_thirty_seconds_is_counted() {
     hang_for(Duration::from_secs(30), 8);
+}
+
+/// What holds the data, and can hang.
+struct Disk {
+    /// The store waits while it is there.
+    hung: PathBuf,
+    /// A file system of its own, and the data's folder there.
+    mount: Option<(PathBuf, TempDir)>,
+}
+
+impl Disk {
+    /// For a gateway that was not started yet.
+    fn of(gateway: &mut Gateway, folder: &Path) -> Self {
+        let hung = folder.join("the disk hangs");
+        let mount = std::env::var_os("TILLWATCH_TEST_FREEZE").map(PathBuf::from);
+        let mount = mount.map(|mount| {
+            let data = tempfile::tempdir_in(&mount).unwrap();
+            std::os::unix::fs::symlink(data.path(), gateway.data()).unwrap();
+            (mount, data)
+        });
+        if mount.is_none() {
+            gateway.set_env("TILLWATCH_FAILPOINT", &format!("stall={}", hung.display()));
+        }
+        Self { hung, mount }
+    }
+
+    fn hang(&self) {
+        match &self.mount {
+            Some((mount, _)) => fsfreeze("--freeze", mount),
+            None => std::fs::write(&self.hung, "").unwrap(),
+        }
+    }
+
+    fn go_on(&self) {
+        match &self.mount {
+            Some((mount, _)) => fsfreeze("--unfreeze", mount),
+            None => std::fs::remove_file(&self.hung).unwrap(),
+        }
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        if std::thread::panicking() && self.mount.is_some() {
+            self.go_on();
+        }
+    }
+}
+
+fn fsfreeze(what: &str, mount: &Path) {
+    let done = Command::new("fsfreeze").arg(what).arg(mount).status();
+    assert!(done.unwrap().success() || std::thread::panicking());
 }
 
 /// What was accepted from tills, and how often the drawer went.
@@ -169,10 +227,9 @@ fn hang_for(stall: Duration, ring_mib: u32) {
             recording.display()
         );
     }
-    let hung = folder.path().join("the disk hangs");
     let mut gateway = Gateway::prepare(broker.port(), &more);
     gateway.set_env("CORRELATION_WINDOW", &WINDOW_S.to_string());
-    gateway.set_env("TILLWATCH_FAILPOINT", &format!("stall={}", hung.display()));
+    let disk = Disk::of(&mut gateway, folder.path());
     gateway.run();
     gateway.ready();
     wait_for("pictures of the cameras", || {
@@ -189,7 +246,7 @@ fn hang_for(stall: Duration, ring_mib: u32) {
         shop.spawn(|| post(&url, &day));
         shop.spawn(|| open_and_close(&gateway, &day));
         wait_for("events before", || (day.accepted() > 6).then_some(()));
-        std::fs::write(&hung, "").unwrap();
+        disk.hang();
         let (begun, before) = (Instant::now(), gateway.metric("log_groups_total"));
         let (mut slowest, mut most_mib) = (Duration::ZERO, 0.0_f64);
         while begun.elapsed() < stall {
@@ -207,7 +264,7 @@ fn hang_for(stall: Duration, ring_mib: u32) {
             "it did hang"
         );
         let (edges, tills) = (*day.edges.lock().unwrap(), day.accepted());
-        std::fs::remove_file(&hung).unwrap();
+        disk.go_on();
         wait_for("events afterwards", || {
             let (more, opened) = (day.accepted() - tills, *day.edges.lock().unwrap() - edges);
             (more > 10 && opened > 6).then_some(())
