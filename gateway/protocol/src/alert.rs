@@ -138,7 +138,7 @@ pub struct Review {
     pub alert_id: AlertId,
     /// The verdict.
     pub verdict: Verdict,
-    /// A note, at most 2,000 bytes.
+    /// A note, at most 2,000 characters.
     pub note: String,
     /// Who judged, as far as the access method knows.
     pub reviewer: String,

@@ -145,7 +145,7 @@ pub struct ReviewArgs {
     /// What you say.
     #[arg(long)]
     pub verdict: VerdictArg,
-    /// Why, at most 2000 bytes.
+    /// Why, at most 2000 characters.
     #[arg(long, default_value = "", hide_default_value = true)]
     pub note: String,
 }

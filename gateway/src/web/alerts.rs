@@ -20,8 +20,8 @@ use utoipa::{IntoParams, ToSchema};
 const DEFAULT: usize = 100;
 /// Pending alerts that are ranked.
 const RANKED: usize = 5_000;
-/// Longest note, in bytes.
-const NOTE_BYTES: usize = 2_000;
+/// Longest note, in characters.
+const NOTE_CHARACTERS: usize = 2_000;
 /// How long an answer waits for the index to show what it is about.
 const INDEX_WAIT: Duration = Duration::from_secs(2);
 
@@ -34,9 +34,22 @@ pub struct ListQuery {
     #[serde(default)]
     pending: bool,
     /// Only those raised before this alert: where the page before ended.
+    #[param(value_type = Option<uuid::Uuid>)]
     before: Option<String>,
     /// At most this many, 1 to 1000; 100 without.
+    #[param(minimum = 1, maximum = 1000)]
     limit: Option<usize>,
+}
+
+/// The words for a verdict.
+#[derive(ToSchema)]
+#[schema(rename_all = "lowercase")]
+#[expect(dead_code, reason = "the words of another type, for the contract")]
+enum VerdictWord {
+    /// Nothing was wrong.
+    Legitimate,
+    /// Something was.
+    Confirmed,
 }
 
 /// What a person says of an alert.
@@ -44,10 +57,11 @@ pub struct ListQuery {
 #[serde(deny_unknown_fields)]
 pub struct ReviewBody {
     /// `legitimate` or `confirmed`.
-    #[schema(value_type = String, example = "legitimate")]
+    #[schema(value_type = VerdictWord)]
     verdict: Verdict,
-    /// A note, at most 2,000 bytes.
+    /// A note, at most 2,000 characters.
     #[serde(default)]
+    #[schema(max_length = 2_000)]
     note: String,
 }
 
@@ -124,7 +138,7 @@ pub async fn pending(State(app): State<App>) -> Result<(HeaderMap, Json<Vec<Aler
 }
 
 /// One alert.
-#[utoipa::path(get, path = "/api/alerts/{id}", tag = "alerts", params(("id" = String, Path, description = "its UUID")), responses(
+#[utoipa::path(get, path = "/api/alerts/{id}", tag = "alerts", params(("id" = uuid::Uuid, Path, description = "its UUID")), responses(
     (status = 200, description = "as it stands", body = AlertView),
     (status = 400, description = "no UUID", body = Problem, content_type = "application/problem+json"),
     (status = 404, description = "no such alert", body = Problem, content_type = "application/problem+json"),
@@ -139,7 +153,7 @@ pub async fn one(
 }
 
 /// Gives a verdict. It is on disk, and on its way to head office, when this answers.
-#[utoipa::path(post, path = "/api/alerts/{id}/review", tag = "alerts", params(("id" = String, Path, description = "the alert's UUID")),
+#[utoipa::path(post, path = "/api/alerts/{id}/review", tag = "alerts", params(("id" = uuid::Uuid, Path, description = "the alert's UUID")),
     request_body = ReviewBody, responses(
     (status = 200, description = "the alert with its verdict", body = AlertView),
     (status = 400, description = "no UUID, or no JSON", body = Problem, content_type = "application/problem+json"),
@@ -156,10 +170,10 @@ pub async fn review(
     Body(body): Body<ReviewBody>,
 ) -> Result<Json<AlertView>, Problem> {
     let id = alert_id(&id)?;
-    if body.note.len() > NOTE_BYTES {
+    let characters = body.note.chars().count();
+    if characters > NOTE_CHARACTERS {
         return Err(Problem::content(format!(
-            "the note has {} bytes; at most {NOTE_BYTES} are kept",
-            body.note.len()
+            "the note has {characters} characters; at most {NOTE_CHARACTERS} are kept"
         )));
     }
     let mut row = find(&app, id).await?;

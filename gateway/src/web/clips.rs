@@ -51,6 +51,7 @@ const LOGGED: usize = 1_024;
 #[into_params(parameter_in = Query)]
 pub struct ListQuery {
     /// At most this many, 1 to 1000; 100 without.
+    #[param(minimum = 1, maximum = 1000)]
     limit: Option<usize>,
 }
 
@@ -168,7 +169,7 @@ pub async fn list(
 }
 
 /// One clip.
-#[utoipa::path(get, path = "/api/clips/{id}", tag = "clips", params(("id" = String, Path, description = "its UUID")), responses(
+#[utoipa::path(get, path = "/api/clips/{id}", tag = "clips", params(("id" = uuid::Uuid, Path, description = "its UUID")), responses(
     (status = 200, description = "as it stands", body = ClipView),
     (status = 400, description = "no UUID", body = Problem, content_type = "application/problem+json"),
     (status = 404, description = "no such clip", body = Problem, content_type = "application/problem+json"),

@@ -33,6 +33,7 @@ const BEHIND: usize = 1_000;
 #[into_params(parameter_in = Query)]
 pub struct DayQuery {
     /// A day in the store's zone (`2025-10-04`); today without.
+    #[param(format = Date)]
     date: Option<String>,
 }
 

@@ -23,8 +23,8 @@ pub(super) const MOST: usize = 1_000;
 const JUDGING_ALERTS: usize = 2_000;
 /// An alert may rest on events this long after its cause.
 const JUDGED_LATER_US: i64 = 3_600_000_000;
-/// Longest search text, in bytes.
-const QUERY_BYTES: usize = 200;
+/// Longest search text, in characters.
+const QUERY_CHARACTERS: usize = 200;
 
 /// How many.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -32,6 +32,7 @@ const QUERY_BYTES: usize = 200;
 #[into_params(parameter_in = Query)]
 pub struct RecentQuery {
     /// At most this many, 1 to 1000; 100 without.
+    #[param(minimum = 1, maximum = 1000)]
     limit: Option<usize>,
 }
 
@@ -41,12 +42,16 @@ pub struct RecentQuery {
 #[into_params(parameter_in = Query)]
 pub struct RangeQuery {
     /// First day in the store's zone (`2025-10-04`), or the first moment (RFC 3339).
+    #[param(required, max_length = 40)]
     start: Option<String>,
     /// Last day, included, or the last moment, included.
+    #[param(required, max_length = 40)]
     end: Option<String>,
     /// At most this many, 1 to 1000; 100 without.
+    #[param(minimum = 1, maximum = 1000)]
     limit: Option<usize>,
     /// Where to go on: from the `Link` header of the page before.
+    #[param(pattern = "^-?[0-9]{1,18}\\.[0-9]{1,18}$")]
     cursor: Option<String>,
 }
 
@@ -56,8 +61,10 @@ pub struct RangeQuery {
 #[into_params(parameter_in = Query)]
 pub struct ReceiptQuery {
     /// Words that the receipt has, all of them; without, the newest receipts.
+    #[param(max_length = 200)]
     q: Option<String>,
     /// At most this many, 1 to 1000; 100 without.
+    #[param(minimum = 1, maximum = 1000)]
     limit: Option<usize>,
 }
 
@@ -183,11 +190,13 @@ pub async fn receipts(
     Query(query): Query<ReceiptQuery>,
 ) -> Result<Json<Vec<Item>>, Problem> {
     let limit = limit(query.limit, DEFAULT, MOST)?;
-    let words = query.q.as_deref().unwrap_or("").trim().to_owned();
-    if words.len() > QUERY_BYTES {
+    let words = query.q.unwrap_or_default();
+    if words.chars().count() > QUERY_CHARACTERS {
         return Err(Problem::parameter(
             "q",
-            format!("`q` takes at most {QUERY_BYTES} bytes of words that the receipt has"),
+            format!(
+                "`q` takes at most {QUERY_CHARACTERS} characters of words that the receipt has"
+            ),
         ));
     }
     let context = app.view_context();

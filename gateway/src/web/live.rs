@@ -12,7 +12,6 @@ use super::App;
 use super::extract::Query;
 use super::problem::Problem;
 use super::serve::Shutdown;
-use super::view;
 use axum::Extension;
 use axum::extract::State;
 use axum::http::HeaderMap;
@@ -23,7 +22,7 @@ use serde::Deserialize;
 use serde_json::json;
 use std::convert::Infallible;
 use std::time::Duration;
-use utoipa::IntoParams;
+use utoipa::{IntoParams, ToSchema};
 
 /// A comment is sent when nothing happens for this long, so that dead connections are noticed.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
@@ -36,13 +35,47 @@ const COME_BACK: Duration = Duration::from_secs(3);
 #[into_params(parameter_in = Query)]
 pub struct LiveQuery {
     /// Begin after this position, as `Last-Event-ID` does, for programs that cannot set headers.
+    #[serde(default, deserialize_with = "position")]
     after: Option<u64>,
+}
+
+/// No log gets beyond what a signed number holds, as which many programs read positions.
+fn position<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<u64>, D::Error> {
+    let position = u64::deserialize(from)?;
+    if i64::try_from(position).is_err() {
+        return Err(serde::de::Error::custom("`after` is no position in a log"));
+    }
+    Ok(Some(position))
+}
+
+/// Where to begin, as browsers say it.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+#[expect(dead_code, reason = "a header by its name, for the contract")]
+struct LastEventId {
+    /// Position of the last event seen.
+    #[param(rename = "Last-Event-ID", required = false, nullable = false)]
+    last_event_id: Option<u64>,
+}
+
+/// A server-sent event.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "the shape of what is written, for the contract")]
+struct SentEvent {
+    /// Position in the log; missing with `lagged` and `gap`.
+    id: Option<String>,
+    /// The item's kind, `lagged` or `gap`.
+    event: Option<String>,
+    /// An `Item` as JSON.
+    data: Option<String>,
+    /// Milliseconds after which to come back.
+    retry: Option<u64>,
 }
 
 /// Events, alerts, findings and notices within a second of happening, each as an `Item` under its
 /// kind's name; `lagged {"lost"}` and `gap {"from", "to"}` besides.
-#[utoipa::path(get, path = "/api/live", tag = "events", params(LiveQuery, ("Last-Event-ID" = Option<u64>, Header, description = "position of the last event seen")), responses(
-    (status = 200, description = "server-sent events", content_type = "text/event-stream", body = view::Item),
+#[utoipa::path(get, path = "/api/live", tag = "events", params(LiveQuery, LastEventId), responses(
+    (status = 200, description = "server-sent events", content_type = "text/event-stream", body = SentEvent),
     (status = 400, description = "`Last-Event-ID` is no number", body = Problem, content_type = "application/problem+json"),
     (status = 503, description = "too many readers", body = Problem, content_type = "application/problem+json"),
 ))]
@@ -57,7 +90,8 @@ pub async fn live(
             let id = value
                 .to_str()
                 .ok()
-                .and_then(|text| text.trim().parse().ok());
+                .and_then(|text| text.trim().parse().ok())
+                .filter(|id| i64::try_from(*id).is_ok());
             let unreadable = || {
                 Problem::parameter(
                     "Last-Event-ID",

@@ -40,7 +40,7 @@ use utoipa::OpenApi;
         metrics::render,
         document
     ),
-    components(schemas(problem::Problem, view::Item)),
+    components(schemas(problem::Problem, view::Detail, view::Item)),
     tags(
         (name = "events", description = "what happened"),
         (name = "alerts", description = "what somebody should look at"),

@@ -22,6 +22,7 @@ const SHOWN_BYTES: usize = 2_048;
 #[into_params(parameter_in = Query)]
 pub struct Limit {
     /// At most this many, 1 to 500; 50 without.
+    #[param(minimum = 1, maximum = 500)]
     limit: Option<usize>,
 }
 

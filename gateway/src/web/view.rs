@@ -104,6 +104,7 @@ pub struct Item {
     pub contributions: Option<Vec<ContributionView>>,
     /// What only this kind has, below its own name.
     #[serde(flatten)]
+    #[schema(value_type = detail::AnyDetail)]
     pub detail: Option<Detail>,
 }
 

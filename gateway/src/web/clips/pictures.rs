@@ -55,8 +55,8 @@ pub struct FrameQuery {
 
 /// A picture by its place in the clip: the camera's own bytes.
 #[utoipa::path(get, path = "/api/clips/{id}/frames/{n}", tag = "clips", params(
-    ("id" = String, Path, description = "the clip's UUID"),
-    ("n" = String, Path, description = "`0.jpg` is the camera's first picture, in the order in which they came"),
+    ("id" = uuid::Uuid, Path, description = "the clip's UUID"),
+    ("n" = String, Path, pattern = "^[0-9]{1,9}[.]jpg$", description = "`0.jpg` is the camera's first picture, in the order in which they came"),
     FrameQuery,
 ), responses(
     (status = 200, description = "the picture", body = Vec<u8>, content_type = "image/jpeg",
@@ -125,7 +125,7 @@ fn read_problem(why: Box<dyn Error + Send + Sync>) -> Problem {
 }
 
 /// A dozen of a camera's pictures on one, each with its time.
-#[utoipa::path(get, path = "/api/clips/{id}/sheet.jpg", tag = "clips", params(("id" = String, Path, description = "the clip's UUID"), CameraQuery), responses(
+#[utoipa::path(get, path = "/api/clips/{id}/sheet.jpg", tag = "clips", params(("id" = uuid::Uuid, Path, description = "the clip's UUID"), CameraQuery), responses(
     (status = 200, description = "the sheet", body = Vec<u8>, content_type = "image/jpeg"),
     (status = 400, description = "a parameter cannot be used", body = Problem, content_type = "application/problem+json"),
     (status = 404, description = "no such clip or camera", body = Problem, content_type = "application/problem+json"),
@@ -156,7 +156,7 @@ pub async fn sheet(
 
 /// A camera's pictures one after the other at their own pace, as browsers show them without a
 /// player. Times without pictures are shortened to two seconds.
-#[utoipa::path(get, path = "/api/clips/{id}/stream", tag = "clips", params(("id" = String, Path, description = "the clip's UUID"), CameraQuery), responses(
+#[utoipa::path(get, path = "/api/clips/{id}/stream", tag = "clips", params(("id" = uuid::Uuid, Path, description = "the clip's UUID"), CameraQuery), responses(
     (status = 200, description = "JPEGs", body = Vec<u8>, content_type = "multipart/x-mixed-replace"),
     (status = 400, description = "a parameter cannot be used", body = Problem, content_type = "application/problem+json"),
     (status = 404, description = "no such clip or camera", body = Problem, content_type = "application/problem+json"),

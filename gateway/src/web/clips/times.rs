@@ -47,7 +47,7 @@ pub struct TimesView {
 }
 
 /// When each picture of a clip was captured, by the clock that nobody sets.
-#[utoipa::path(get, path = "/api/clips/{id}/frames", tag = "clips", params(("id" = String, Path, description = "the clip's UUID")), responses(
+#[utoipa::path(get, path = "/api/clips/{id}/frames", tag = "clips", params(("id" = uuid::Uuid, Path, description = "the clip's UUID")), responses(
     (status = 200, description = "the times of `frames/0.jpg` and on", body = TimesView),
     (status = 400, description = "no UUID", body = Problem, content_type = "application/problem+json"),
     (status = 404, description = "no such clip", body = Problem, content_type = "application/problem+json"),

@@ -32,8 +32,6 @@ pub enum Form {
     /// The camera's own pictures, byte for byte.
     #[default]
     Original,
-    /// Smaller, and pictures that were computed.
-    H264,
 }
 
 /// Of which camera, and how.
@@ -43,14 +41,14 @@ pub enum Form {
 pub struct VideoQuery {
     /// The camera's name or number; the first one that the clip has without.
     camera: Option<String>,
-    /// `original`, which is taken without; `h264` is not there yet.
+    /// `original`, which is taken without.
     #[serde(default)]
     #[param(inline, required = false)]
     form: Form,
 }
 
 /// What a camera shows in a clip, as MP4 with its own pictures at their own times.
-#[utoipa::path(get, path = "/api/clips/{id}/video.mp4", tag = "clips", params(("id" = String, Path, description = "the clip's UUID"), VideoQuery, ("Range" = Option<String>, Header, description = "one range of bytes")), responses(
+#[utoipa::path(get, path = "/api/clips/{id}/video.mp4", tag = "clips", params(("id" = uuid::Uuid, Path, description = "the clip's UUID"), VideoQuery, ("Range" = Option<String>, Header, description = "one range of bytes")), responses(
     (status = 200, description = "all of it", body = Vec<u8>, content_type = "video/mp4",
         headers(("ETag" = String, description = "names this film"), ("Accept-Ranges" = String, description = "`bytes`"))),
     (status = 206, description = "the range", body = Vec<u8>, content_type = "video/mp4",
@@ -60,7 +58,6 @@ pub struct VideoQuery {
     (status = 404, description = "no such clip or camera", body = Problem, content_type = "application/problem+json"),
     (status = 410, description = "the clip was given up", body = Problem, content_type = "application/problem+json"),
     (status = 416, description = "the range lies behind its end", body = Problem, content_type = "application/problem+json"),
-    (status = 501, description = "this form is not made yet", body = Problem, content_type = "application/problem+json"),
     (status = 503, description = "it is being recorded, or too many watch; try again", body = Problem, content_type = "application/problem+json"),
 ))]
 pub async fn video(
@@ -70,14 +67,7 @@ pub async fn video(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let id = clip_id(&id)?;
-    if query.form == Form::H264 {
-        return Err(Problem::new(
-            StatusCode::NOT_IMPLEMENTED,
-            "form",
-            "Not made yet",
-            "films are not made as H.264 yet; take form=original",
-        ));
-    }
+    let Form::Original = query.form;
     let place = pictures::watcher(&app)?;
     let film = with_clip(&app, id, query.camera, film).await?;
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok());

@@ -25,7 +25,8 @@ const SEND_TIME: Duration = Duration::from_secs(30);
 /// {"lost"}` and `gap {"from", "to"}` besides. `after` catches up from the log.
 #[utoipa::path(get, path = "/ws", tag = "events", params(LiveQuery), responses(
     (status = 101, description = "a WebSocket; each text message is an `Item`"),
-    (status = 400, description = "no WebSocket was asked for", body = Problem, content_type = "application/problem+json"),
+    (status = 400, description = "a parameter cannot be used", body = Problem, content_type = "application/problem+json"),
+    (status = 426, description = "no WebSocket was asked for", body = Problem, content_type = "application/problem+json"),
     (status = 403, description = "a page of another site asks", body = Problem, content_type = "application/problem+json"),
     (status = 503, description = "too many readers", body = Problem, content_type = "application/problem+json"),
 ))]
@@ -38,7 +39,7 @@ pub async fn socket(
     let upgrade = upgrade.map_err(|why| {
         let detail = format!("this is a WebSocket: {}", why.body_text());
         let title = "The request cannot be understood";
-        Problem::new(StatusCode::BAD_REQUEST, "request", title, detail)
+        Problem::new(StatusCode::UPGRADE_REQUIRED, "request", title, detail)
     })?;
     let feed = Feed::open(&app, shutdown, query.after)?;
     Ok(upgrade

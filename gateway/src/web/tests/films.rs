@@ -61,12 +61,6 @@ async fn a_film_has_the_pictures_and_comes_in_any_pieces() {
     assert_eq!(
         get(gateway.page(), &format!("{uri}?form=h264"))
             .await
-            .problem(501),
-        "form"
-    );
-    assert_eq!(
-        get(gateway.page(), &format!("{uri}?form=gif"))
-            .await
             .problem(400),
         "request"
     );

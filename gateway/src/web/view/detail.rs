@@ -8,6 +8,20 @@ use tillwatch_protocol::finding::NotJudged;
 use tillwatch_protocol::{Alert, Finding, PosEvent, Receipt, Stamp};
 use utoipa::ToSchema;
 
+/// In the contract: one of [`Detail`], or nothing, as a kick has.
+pub(super) struct AnyDetail;
+
+impl utoipa::PartialSchema for AnyDetail {
+    fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
+        utoipa::openapi::schema::AnyOfBuilder::new()
+            .item(utoipa::openapi::Ref::from_schema_name("Detail"))
+            .item(utoipa::openapi::Object::new())
+            .into()
+    }
+}
+
+impl ToSchema for AnyDetail {}
+
 /// What only one kind of item has, below its own name.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
