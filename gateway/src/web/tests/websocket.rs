@@ -170,5 +170,5 @@ async fn readers_of_both_kinds_share_their_places() {
 async fn whoever_asks_without_an_upgrade_is_told_what_is_here() {
     let gateway = Gateway::new();
     let answer = get(gateway.page(), "/ws").await;
-    assert_eq!(answer.problem(400), "request");
+    assert_eq!(answer.problem(426), "request");
 }
