@@ -11,6 +11,8 @@
 )]
 
 mod accounts;
+mod film;
+mod footage;
 mod load;
 mod shop;
 #[path = "../system/support/mod.rs"]

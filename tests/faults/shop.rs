@@ -26,9 +26,14 @@ pub struct Shop {
 impl Shop {
     /// Open, with a gateway that was never started.
     pub fn new() -> Self {
+        Self::with("")
+    }
+
+    /// The same; `more` is added to the gateway's configuration.
+    pub fn with(more: &str) -> Self {
         let (broker, head_offices_broker) = (Mosquitto::start(""), Mosquitto::start(""));
         let head_office = Subscriber::start(head_offices_broker.port(), "stores/#");
-        let gateway = Gateway::prepare_between(broker.port(), head_offices_broker.port(), "");
+        let gateway = Gateway::prepare_between(broker.port(), head_offices_broker.port(), more);
         Self {
             broker,
             head_offices_broker,

@@ -16,8 +16,8 @@ use crate::sources::device::Stop;
 use std::thread::JoinHandle;
 use tillwatch_protocol::Witness;
 use tillwatch_protocol::time::SECOND_NS;
-use tillwatch_store::Store;
 use tillwatch_store::media::{Media, MediaError, MediaOptions};
+use tillwatch_store::{Store, failpoint};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -64,7 +64,7 @@ pub fn open(
         budget_bytes: u64::from(config.storage.media_mib) << 20,
         ..MediaOptions::default()
     };
-    let (media, found) = store.open_media(options)?;
+    let (media, found) = store.open_media(failpoint::media_options(options))?;
     let mut notices = found.notices;
     if !found.lost.is_empty() {
         notices.push(format!(

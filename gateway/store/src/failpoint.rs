@@ -8,7 +8,8 @@
 //!
 //! `small`, alone or before a point (`small,recycle.begun:2`), makes every procedure come round
 //! within seconds in the whole program: log segments of 64 KiB, twelve of them, a checkpoint of the
-//! index ten times a second, the detectors' state saved every 30 events. A small budget gives up records
+//! index ten times a second, the detectors' state saved every 30 events, footage of sixteen segments
+//! of 256 KiB of which nothing is kept without a clip. A small budget gives up records
 //! that a real one keeps, so this is for logs that were begun small only: a log with a segment of
 //! any other length is not opened and not touched.
 
@@ -80,6 +81,7 @@ pub const MEDIA_NAMES: &[&str] = &[
 #[cfg(feature = "failpoints")]
 mod active {
     use crate::error::StoreError;
+    use crate::media::MediaOptions;
     use crate::options::StoreOptions;
     use std::io;
     use std::path::{Path, PathBuf};
@@ -95,6 +97,7 @@ mod active {
     const SNAPSHOT_EVENTS: u64 = 30;
     /// A disk that hangs is looked at this often.
     const STALL_LOOK: Duration = Duration::from_millis(10);
+    const MEDIA_SEGMENTS: u64 = 16;
 
     /// What the variable says: whether the store is small, and the point.
     fn said() -> (bool, Option<String>) {
@@ -156,6 +159,19 @@ mod active {
             index_checkpoint: CHECKPOINT,
             ..usual
         })
+    }
+
+    /// The options that the daemon opens its footage with.
+    #[must_use]
+    pub fn media_options(usual: MediaOptions) -> MediaOptions {
+        if !small() {
+            return usual;
+        }
+        let small = MediaOptions::small();
+        MediaOptions {
+            budget_bytes: MEDIA_SEGMENTS * small.segment_bytes,
+            ..small
+        }
     }
 
     /// After how many events the detectors' state is saved.
@@ -262,6 +278,7 @@ mod active {
 #[cfg(not(feature = "failpoints"))]
 mod active {
     use crate::error::StoreError;
+    use crate::media::MediaOptions;
     use crate::options::StoreOptions;
     use std::path::Path;
 
@@ -280,6 +297,13 @@ mod active {
         Ok(usual)
     }
 
+    /// The usual ones, without the feature.
+    #[inline(always)]
+    #[must_use]
+    pub fn media_options(usual: MediaOptions) -> MediaOptions {
+        usual
+    }
+
     /// The usual number, without the feature.
     #[inline(always)]
     #[must_use]
@@ -289,4 +313,4 @@ mod active {
 }
 
 pub(crate) use active::hit;
-pub use active::{options, snapshot_events};
+pub use active::{media_options, options, snapshot_events};
