@@ -46,11 +46,17 @@ struct State {
     next: u64,
     failing_syncs: u32,
     failed_syncs: u32,
+    /// So many syncs succeed, then one fails, and the next one stands still.
+    until_failure: Option<u32>,
     /// Syncs wait, as in the moment before a cut.
     stalled: bool,
     /// Bytes that new files may still take; no bound without.
     free: Option<u64>,
     in_sync: u32,
+    /// Syncs that may go on all the same.
+    allowed: u32,
+    /// Syncs that came to their end.
+    ended: u32,
     /// Bytes that fit on it; `None` for any number.
     limit: Option<u64>,
 }
@@ -139,7 +145,7 @@ impl SimDisk {
             }
             inode.now = inode.synced.clone();
         }
-        state.failing_syncs = 0;
+        (state.failing_syncs, state.until_failure, state.allowed) = (0, None, 0);
         (state.stalled, state.in_sync) = (false, 0);
         SimDisk(Arc::new(Mutex::new(state)))
     }
@@ -159,6 +165,21 @@ impl SimDisk {
         self.0.lock().unwrap().stalled = stalled;
     }
 
+    /// Lets one sync go on while they wait, and waits for the one behind it.
+    pub(crate) fn step(&self) {
+        let before = {
+            let mut state = self.0.lock().unwrap();
+            state.allowed = 1;
+            state.ended
+        };
+        let stands = |state: &State| state.ended > before && state.in_sync > 0;
+        let begin = std::time::Instant::now();
+        while !stands(&self.0.lock().unwrap()) {
+            assert!(begin.elapsed().as_secs() < 20, "there is no sync behind it");
+            std::thread::yield_now();
+        }
+    }
+
     /// How many syncs wait.
     pub(crate) fn in_sync(&self) -> u32 {
         self.0.lock().unwrap().in_sync
@@ -172,6 +193,12 @@ impl SimDisk {
     /// Bytes that new files may still take.
     pub(crate) fn set_free(&self, bytes: u64) {
         self.0.lock().unwrap().free = Some(bytes);
+    }
+
+    /// Lets `n` more syncs of files succeed and the one behind them fail; the next one then stands
+    /// still until [`SimDisk::stall`] says otherwise.
+    pub(crate) fn fail_after_syncs(&self, n: u32) {
+        self.0.lock().unwrap().until_failure = Some(n);
     }
 
     pub(crate) fn failed_syncs(&self) -> u32 {
@@ -234,17 +261,25 @@ impl DiskFile for SimFile {
     fn sync_data(&self) -> io::Result<()> {
         let mut state = self.0.lock().unwrap();
         state.in_sync += 1;
-        while state.stalled {
+        while state.stalled && state.allowed == 0 {
             drop(state);
             std::thread::yield_now();
             state = self.0.lock().unwrap();
         }
+        state.allowed = state.allowed.saturating_sub(1);
         state.in_sync -= 1;
-        let fails = state.failing_syncs > 0;
+        state.ended += 1;
+        let now = state.until_failure == Some(0);
+        let fails = state.failing_syncs > 0 || now;
         if fails {
-            state.failing_syncs -= 1;
+            state.failing_syncs = state.failing_syncs.saturating_sub(1);
             state.failed_syncs += 1;
         }
+        state.stalled |= now;
+        state.until_failure = match state.until_failure {
+            Some(left) if !now => Some(left - 1),
+            _ => None,
+        };
         let inode = state.inodes.get_mut(&self.1).unwrap();
         let dirty = std::mem::take(&mut inode.dirty);
         if fails {

@@ -14,7 +14,7 @@
 //!    end is ever served as a frame: each record proves by its checksums whose it is.
 //! 2. A clip whose commit was acknowledged has all its frames on disk, before its description.
 //! 3. Footage of a clip is written over only after the disk says that the clip was given up (or, in
-//!    a hurry, says so in the same step: see *Recycle*).
+//!    a hurry, that its segment is nobody's: see *Recycle*).
 //! 4. The table of clips comes from the segments alone. The same records give the same table.
 //! 5. A caller never waits for the disk: what has no room is refused and counted.
 //!
@@ -116,9 +116,10 @@
 //! A cut before 2 leaves all as it was. A cut between 2 and 4 leaves a segment that nobody needs.
 //!
 //! After failed writes there may be no free file and no segment that 1 could be written to. Then a
-//! segment is taken *in a hurry*: its new header and the table that no longer has its clips are one
-//! write. A cut in its middle may leave clips in an older table whose footage is gone; each clip
-//! names the ordinals of its segments, so the next start sees it and says so ([`MediaOpened::lost`]).
+//! segment is taken *in a hurry*: 3 and 4 come first, and the table that no longer has its clips is
+//! written with what follows. A cut before that may leave clips in an older table whose footage is
+//! gone; each clip names the ordinals of its segments, so the next start sees it and says so
+//! ([`MediaOpened::lost`]). If 3 or 4 fails, nothing is written over it.
 //!
 //! # Reserve
 //!
@@ -176,6 +177,8 @@ mod writer;
 
 #[cfg(test)]
 mod fault_tests;
+#[cfg(test)]
+mod hurry_tests;
 #[cfg(test)]
 mod model_tests;
 #[cfg(test)]

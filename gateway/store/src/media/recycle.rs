@@ -224,7 +224,7 @@ impl Writer {
 
 impl Inner {
     /// Takes a segment's life from it: no byte in it is valid from here on.
-    fn free(&self, used: &Used) -> io::Result<()> {
+    pub(super) fn free(&self, used: &Used) -> io::Result<()> {
         let file = self.disk.open(&self.path(used.slot))?;
         file.write_all_at(&self.header(0).encode(), 0)?;
         self.counters.bytes_written.add(SEGMENT_HEADER as u64);

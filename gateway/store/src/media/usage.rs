@@ -90,6 +90,8 @@ pub struct MediaUsage {
     pub pins_expired: u64,
     /// Segments made free, by step of the ladder.
     pub recycled: [u64; Step::ALL.len()],
+    /// Segments taken in a hurry: before the disk said of their clips that they were given up.
+    pub hurried: u64,
     /// Clips given up, by step of the ladder.
     pub dropped: [u64; Step::ALL.len()],
     /// Frames copied forward when a clip was thinned.
@@ -113,6 +115,7 @@ pub(crate) struct MediaCounters {
     pub(crate) suspect_segments: Counter,
     pub(crate) pins_expired: Counter,
     pub(crate) recycled: [Counter; Step::ALL.len()],
+    pub(crate) hurried: Counter,
     pub(crate) dropped: [Counter; Step::ALL.len()],
     pub(crate) thinned_frames: Counter,
     pub(crate) damaged: Counter,
@@ -163,6 +166,7 @@ impl super::Media {
             pins: pool.pins.len() as u64,
             pins_expired: counters.pins_expired.get(),
             recycled: steps(&counters.recycled),
+            hurried: counters.hurried.get(),
             dropped: steps(&counters.dropped),
             thinned_frames: counters.thinned_frames.get(),
             damaged: counters.damaged.get(),

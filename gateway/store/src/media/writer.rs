@@ -322,6 +322,7 @@ impl Writer {
             step = choice.step.word(),
             "a segment is used again in a hurry"
         );
+        media.counters.hurried.add(1);
         for id in &choice.clips {
             if let Some(clip) = held.table.get(*id).cloned() {
                 held.table.apply(clip.given_up(choice.step.reason()));
@@ -331,9 +332,20 @@ impl Writer {
         let Some(used) = held.pool.used.remove(&choice.ordinal) else {
             return Err(Trouble::NoSegment);
         };
-        media.counters.recycled[choice.step as usize].add(1);
         held.pool.busy.insert(used.slot);
-        Ok(used.slot)
+        drop(held);
+        // Before anything is written over it the disk says that it is nobody's: a start after a cut
+        // sees by that which clips it cost.
+        let freed = media.free(&used);
+        let slot = used.slot;
+        if let Err(error) = freed {
+            let mut held = crate::lock(&media.held);
+            held.pool.busy.remove(&slot);
+            held.pool.used.insert(choice.ordinal, used);
+            return Err(error.into());
+        }
+        media.counters.recycled[choice.step as usize].add(1);
+        Ok(slot)
     }
 
     /// After a failed write or sync the kernel may have dropped the pages: they are never written
