@@ -266,6 +266,10 @@ fn describe() {
         "live items that slow readers got from the log instead"
     );
     describe_counter!(
+        "web_readers_cut_total",
+        "connections ended because their readers took nothing"
+    );
+    describe_counter!(
         "clips_left_out_total",
         "clips that were not recorded because of a bound"
     );

@@ -3,6 +3,7 @@
 //! | module | what |
 //! | --- | --- |
 //! | [`serve`] | the listeners: loopback, control socket, ingest; bounds of connections |
+//! | `stall` | ends connections whose readers take nothing |
 //! | [`access`] | who may ask for what: `Host`, `Origin`, peer credentials, bearer token |
 //! | [`peer`] | the kernel's word for who is at the control socket |
 //! | [`problem`] | errors as RFC 9457 problem documents |
@@ -36,6 +37,7 @@ pub mod problem;
 mod quarantine;
 mod reads;
 pub mod serve;
+mod stall;
 pub mod status;
 pub mod view;
 

@@ -1,8 +1,10 @@
 //! The listeners. HTTP/1.1 with a bound on everything that a peer could hold on to: connections,
-//! header bytes, the time for a header, for a request, for the last answers at the end.
+//! header bytes, the time for a header, for a request, for taking an answer, for the last answers at
+//! the end.
 
 use super::access::{Access, HostNames, Token, TokenError};
 use super::peer::Peer;
+use super::stall::{self, Stalling};
 use crate::Shared;
 use crate::health::{PartState, part};
 use axum::Router;
@@ -281,7 +283,7 @@ async fn serve(listener: &Listener, router: Router, shutdown: CancellationToken)
         let (router, shutdown) = (router.clone(), shutdown.clone());
         connections.spawn(async move {
             let _place = place;
-            connection(socket, router, extensions, shutdown).await;
+            connection(socket, router, extensions, shutdown, stall::STALL).await;
         });
     }
     connections.close();
@@ -325,7 +327,9 @@ async fn connection(
     router: Router,
     extensions: Extensions,
     shutdown: CancellationToken,
+    stall: Duration,
 ) {
+    let socket = Stalling::new(socket, stall);
     let service = hyper::service::service_fn(move |request: Request<Incoming>| {
         let mut request = request.map(Body::new);
         request.extensions_mut().extend(extensions.clone());
@@ -350,5 +354,47 @@ async fn connection(
     };
     if let Err(why) = ended {
         tracing::debug!(%why, "a connection ended early");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::web::tests::films::long_film;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    /// Whoever watches and takes nothing gives the place and the footage back.
+    #[tokio::test]
+    async fn a_reader_who_stalls_holds_no_place_and_no_footage() {
+        let (gateway, base) = long_film().await;
+        let router = gateway.page();
+        let media = gateway.shared.clips.clone().unwrap().media;
+        for round in 0..2 {
+            let mut watching = Vec::new();
+            for _ in 0..crate::web::WATCHERS {
+                let (mut reader, socket) = tokio::io::duplex(4 << 10);
+                let ask = format!("GET {base}/stream HTTP/1.1\r\nHost: localhost:8080\r\n\r\n");
+                reader.write_all(ask.as_bytes()).await.unwrap();
+                let ended = tokio::spawn(connection(
+                    Box::new(socket),
+                    router.clone(),
+                    Extensions::new(),
+                    CancellationToken::new(),
+                    Duration::from_millis(300),
+                ));
+                let mut begin = [0; 15];
+                reader.read_exact(&mut begin).await.unwrap();
+                assert_eq!(&begin, b"HTTP/1.1 200 OK", "round {round}");
+                watching.push((reader, ended));
+            }
+            assert_eq!(media.usage().pins, crate::web::WATCHERS as u64);
+            for (_reader, ended) in watching {
+                tokio::time::timeout(Duration::from_secs(20), ended)
+                    .await
+                    .expect("the connection ends")
+                    .unwrap();
+            }
+            assert_eq!(media.usage().pins, 0);
+        }
     }
 }

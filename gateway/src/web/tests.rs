@@ -3,7 +3,7 @@
 mod api;
 mod clip_states;
 mod clips;
-mod films;
+pub(super) mod films;
 mod guards;
 mod live;
 mod overview;

@@ -59,7 +59,7 @@ impl Gateway {
     }
 
     /// Puts pictures that come so many nanoseconds after the beginning.
-    fn film_at(&self, camera: u8, pictures: &[Vec<u8>], at: impl Fn(u64) -> u64) {
+    pub(super) fn film_at(&self, camera: u8, pictures: &[Vec<u8>], at: impl Fn(u64) -> u64) {
         for (n, jpeg) in (0_u64..).zip(pictures) {
             let at = at(n);
             let frame = StoredFrame {
@@ -123,18 +123,24 @@ fn pictures() -> Vec<Vec<u8>> {
 
 /// A gateway with one clip that is complete: its base address, and its pictures.
 pub(super) async fn filmed() -> (Gateway, String, Vec<Vec<u8>>) {
-    filmed_by(|gateway, pictures| gateway.film(0, pictures)).await
+    filmed_by(pictures(), |gateway, pictures| gateway.film(0, pictures)).await
 }
 
 /// The same with pictures that come so many nanoseconds after the beginning.
 pub(super) async fn filmed_at(at: impl Fn(u64) -> u64) -> (Gateway, String, Vec<Vec<u8>>) {
-    filmed_by(|gateway, pictures| gateway.film_at(0, pictures, at)).await
+    filmed_by(pictures(), |gateway, pictures| {
+        gateway.film_at(0, pictures, at)
+    })
+    .await
 }
 
-async fn filmed_by(film: impl FnOnce(&Gateway, &[Vec<u8>])) -> (Gateway, String, Vec<Vec<u8>>) {
+/// The same with these 20 pictures.
+pub(super) async fn filmed_by(
+    pictures: Vec<Vec<u8>>,
+    film: impl FnOnce(&Gateway, &[Vec<u8>]),
+) -> (Gateway, String, Vec<Vec<u8>>) {
     let gateway = gateway();
     let request = gateway.void("v1").await;
-    let pictures = pictures();
     film(&gateway, &pictures);
     gateway.footage().media.flush();
     let mut written = gateway.footage().media.written();

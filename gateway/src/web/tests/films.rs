@@ -1,7 +1,8 @@
 //! Films: downloaded, played, seen at one glance.
 
-use super::clips::{filmed, filmed_at, raw};
+use super::clips::{filmed, filmed_at, filmed_by, raw};
 use super::*;
+use crate::clips::picture::tests::picture;
 use std::time::{Duration, Instant};
 
 #[tokio::test]
@@ -116,6 +117,15 @@ async fn a_clip_whose_times_stand_still_or_jump_back_is_played_and_downloaded() 
     }
     let (status, _, _) = raw(&gateway, &format!("{base}/sheet.jpg"), &[]).await;
     assert_eq!(status, StatusCode::OK);
+}
+
+/// A gateway with a clip that is larger than what connections hold, and its base address.
+pub(in crate::web) async fn long_film() -> (Gateway, String) {
+    let pictures: Vec<Vec<u8>> = (0..20).map(|shade| picture(480, 360, shade)).collect();
+    assert!(pictures.concat().len() > 64 << 10);
+    let film = |gateway: &Gateway, pictures: &[Vec<u8>]| gateway.film_at(0, pictures, |_| 0);
+    let (gateway, base, _) = filmed_by(pictures, film).await;
+    (gateway, base)
 }
 
 #[tokio::test]
