@@ -16,6 +16,7 @@
 //! | [`name`] | what exported files are called |
 //! | [`export`] | a file in a folder, whole or not at all |
 //! | [`sheet`] | a clip at one glance |
+//! | [`still`] | the one picture that is shown of an alert |
 
 pub mod cameras;
 pub mod export;
@@ -29,6 +30,7 @@ pub mod recorder;
 pub mod remux;
 pub mod ring;
 pub mod sheet;
+pub mod still;
 pub mod stored;
 pub mod suspicion;
 

@@ -212,7 +212,7 @@ pub async fn review(
     Ok(Json(view::alert(&row, app.view_context())))
 }
 
-fn alert_id(text: &str) -> Result<AlertId, Problem> {
+pub(super) fn alert_id(text: &str) -> Result<AlertId, Problem> {
     known(text, "id")
 }
 
@@ -223,7 +223,7 @@ fn known(text: &str, parameter: &str) -> Result<AlertId, Problem> {
     Ok(AlertId(id))
 }
 
-async fn find(app: &App, id: AlertId) -> Result<AlertRow, Problem> {
+pub(super) async fn find(app: &App, id: AlertId) -> Result<AlertRow, Problem> {
     let row = app.ask_index(move |index| index.alert(id)).await?;
     row.ok_or_else(|| Problem::not_found(format!("there is no alert {id}")))
 }

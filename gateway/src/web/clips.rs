@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | `pictures` | single pictures, the sheet, playing |
 //! | `times` | when pictures were captured |
+//! | `still` | the one of an alert |
 //! | `video` | the film |
 //! | `cameras` | what cameras show now |
 //! | `correlations` | from an event to its clips |
@@ -17,6 +18,7 @@
 pub(super) mod cameras;
 pub(super) mod correlations;
 pub(super) mod pictures;
+pub(super) mod still;
 pub(super) mod times;
 pub(super) mod video;
 

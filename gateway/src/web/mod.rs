@@ -100,6 +100,7 @@ fn routes() -> Vec<(&'static str, MethodRouter<App>)> {
         ("/api/alerts/pending", get(alerts::pending)),
         ("/api/alerts/{id}", get(alerts::one)),
         ("/api/alerts/{id}/review", post(alerts::review)),
+        ("/api/alerts/{id}/still.jpg", get(clips::still::still)),
         ("/api/clips", get(clips::list)),
         ("/api/clips/{id}", get(clips::one)),
         ("/api/clips/{id}/frames", get(clips::times::times)),

@@ -24,6 +24,7 @@ use utoipa::OpenApi;
         clips::one,
         clips::times::times,
         clips::pictures::frame,
+        clips::still::still,
         clips::pictures::sheet,
         clips::pictures::stream,
         clips::video::video,

@@ -9,6 +9,7 @@ mod live;
 mod overview;
 mod page;
 mod sockets;
+mod stills;
 mod tills;
 mod websocket;
 

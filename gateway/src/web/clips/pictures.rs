@@ -34,7 +34,7 @@ pub(super) const CAPTURED_AT: HeaderName = HeaderName::from_static("tillwatch-ca
 /// A picture of a named version never changes.
 const FOREVER: &str = "private, max-age=31536000, immutable";
 /// The number may name another picture after the clip was thinned: ask whether it still does.
-const ASK: &str = "private, no-cache";
+pub(super) const ASK: &str = "private, no-cache";
 /// A time without pictures is played in so long at most.
 const LONGEST_STILL: Duration = Duration::from_secs(2);
 /// Footage is pinned anew after this time: a pin does not protect for ever.
@@ -117,7 +117,7 @@ pub async fn frame(
     with_clip(&app, id, query.camera, read).await
 }
 
-fn read_problem(why: Box<dyn Error + Send + Sync>) -> Problem {
+pub(super) fn read_problem(why: Box<dyn Error + Send + Sync>) -> Problem {
     match why.downcast::<MediaError>() {
         Ok(why) => problem(*why),
         Err(why) => Problem::internal(why.to_string()),

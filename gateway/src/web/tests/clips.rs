@@ -95,7 +95,12 @@ impl Gateway {
         request
     }
 
-    async fn finish(&self, request: &ClipRequest, tracks: Vec<ClipTrack>, state: ClipState) {
+    pub(super) async fn finish(
+        &self,
+        request: &ClipRequest,
+        tracks: Vec<ClipTrack>,
+        state: ClipState,
+    ) {
         let report = ClipReport {
             clip_id: request.clip_id,
             state,
@@ -110,7 +115,7 @@ impl Gateway {
         self.append(&[Record::ClipReport(report)]).await;
     }
 
-    fn tracks(&self, names: &[&str]) -> Vec<ClipTrack> {
+    pub(super) fn tracks(&self, names: &[&str]) -> Vec<ClipTrack> {
         let pin = self.footage().media.pin_time(1, 0, u64::MAX).unwrap();
         let track = |(camera, name): (u8, &&str)| pin.track(camera, name, S / 100).unwrap();
         (0..).zip(names).map(track).collect()
