@@ -13,6 +13,7 @@
 //! | [`sources`] | one file per way in |
 //! | [`pipeline`] | the one task that appends, detects and queues |
 //! | [`clips`] | footage around alerts: memory, recording, export |
+//! | [`logins`] | who may come in, and who is in |
 //! | [`live`] | what just became durable, for the live feed |
 //! | [`uplink`] | from the outbox to head office's broker |
 //! | [`web`] | HTTP and the control socket |
@@ -30,6 +31,7 @@ pub mod demo;
 pub mod health;
 pub mod intake;
 pub mod live;
+pub mod logins;
 pub mod mode;
 pub mod pipeline;
 pub mod run;
@@ -59,6 +61,8 @@ pub struct Shared {
     pub clock: clock::Clocks,
     /// What works.
     pub health: Arc<health::Health>,
+    /// Who may come in, and who is in.
+    pub logins: logins::Logins,
     /// The way in.
     pub intake: intake::Intake,
     /// What just became durable.

@@ -7,6 +7,7 @@ mod upkeep;
 use crate::clock::Clocks;
 use crate::config::{Config, Layers};
 use crate::health::{Health, PartState, part};
+use crate::logins::Logins;
 use crate::pipeline::{Pipeline, PipelineError, restore};
 use crate::sources::device::Stop;
 use crate::sources::{drawer, pos, pos_mqtt};
@@ -240,6 +241,16 @@ pub async fn run(
         })?;
         (footage, cameras)
     };
+    let parts = CancellationToken::new();
+    let logins = {
+        let (data, parts) = (config.data.clone(), parts.clone());
+        tokio::task::spawn_blocking(move || Logins::open(Some(&data), parts))
+            .await
+            .map_err(|why| RunError::Task {
+                part: "logins",
+                why: why.to_string(),
+            })?
+    };
     let (intake, lanes) = intake::lanes();
     let (live_sender, _) = broadcast::channel(live::LIVE_BACKLOG);
     let shared = Shared {
@@ -248,12 +259,12 @@ pub async fn run(
         clock: Clocks::new(store.boot_ordinal()),
         store: store.clone(),
         health: Arc::new(Health::default()),
+        logins,
         intake,
         live: live_sender,
         clips: footage.as_ref().map(|footage| footage.clips.clone()),
     };
     let poisoned = restored.poisoned.clone();
-    let parts = CancellationToken::new();
     let pipeline_stop = CancellationToken::new();
     let recorder_stop = CancellationToken::new();
     let pipeline = Pipeline::new(shared.clone(), restored);

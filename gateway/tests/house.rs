@@ -18,7 +18,7 @@ const HOUSE: &[&[&str]] = &[
     &["sources"],
     &["broker", "mode"],
     &["config"],
-    &["health", "intake", "live"],
+    &["health", "intake", "live", "logins"],
     &["clock"],
 ];
 

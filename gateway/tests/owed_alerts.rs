@@ -54,6 +54,7 @@ impl Register {
             clock: clock::Clocks::new(store.boot_ordinal()),
             store,
             health: Arc::new(Health::default()),
+            logins: Default::default(),
             intake,
             live: broadcast::channel(16).0,
             clips: None,

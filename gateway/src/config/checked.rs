@@ -217,6 +217,18 @@ impl Config {
                 ),
             ));
         }
+        between(
+            "web.session_hours",
+            u64::from(self.web.session_hours),
+            1,
+            168,
+        )?;
+        between(
+            "web.idle_minutes",
+            u64::from(self.web.idle_minutes),
+            1,
+            1_440,
+        )?;
         if let Some(listen) = self.ingest.listen
             && !listen.ip().is_loopback()
             && self.ingest.token_file.is_none()

@@ -16,6 +16,7 @@ Examples:
   tillwatch alerts review 6f9c… --verdict legitimate --note \"manager was there\"
   tillwatch clips list                         footage around alerts
   tillwatch clips export 1c2e… --to /mnt/stick as MP4 files
+  tillwatch logins reset ann                   another password for somebody who lost it
   tillwatch receipt capture.bin                what a printer's bytes say
   tillwatch config show --origin               where each value comes from
 
@@ -78,6 +79,9 @@ pub enum Command {
     /// Show and export the footage around alerts.
     #[command(subcommand)]
     Clips(ClipsCommand),
+    /// Say who may log in at the page; for whoever lost a password, too.
+    #[command(subcommand)]
+    Logins(LoginsCommand),
     /// Look after the data.
     #[command(subcommand)]
     Store(StoreCommand),
@@ -193,6 +197,57 @@ pub struct ClipsExportArgs {
     /// The folder of all exported clips.
     #[arg(long, value_name = "FOLDER", default_value = "clips")]
     pub to: PathBuf,
+}
+
+/// What to do with logins. Root and the gateway's own user may change them.
+#[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
+pub enum LoginsCommand {
+    /// List logins, in the order in which they were made.
+    List(LoginsListArgs),
+    /// Make a login. Asks for its password, or takes it as one line of standard input.
+    Add(LoginsAddArgs),
+    /// Give a login another password, which ends its sessions and tokens.
+    Reset(LoginArgs),
+    /// Remove a login, its sessions and its tokens.
+    Remove(LoginArgs),
+    /// End all tokens of all programs.
+    EndTokens,
+}
+
+/// `logins list`
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub struct LoginsListArgs {
+    /// As JSON, one object a line.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `logins add`
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub struct LoginsAddArgs {
+    /// Its name.
+    pub name: String,
+    /// What it is for.
+    #[arg(long)]
+    pub role: RoleArg,
+}
+
+/// `logins reset` and `logins remove`
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub struct LoginArgs {
+    /// Its name.
+    pub name: String,
+}
+
+/// A role on the command line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum RoleArg {
+    /// Keeps the box working; sees no footage.
+    Technician,
+    /// Runs the shop.
+    Manager,
+    /// Judges alerts; changes nothing of the box.
+    LossPrevention,
 }
 
 /// What to do with the data.

@@ -100,6 +100,21 @@ impl Control {
         self.json(&self.in_time(answer).await?)
     }
 
+    /// A change whose answer says nothing more.
+    ///
+    /// # Errors
+    /// [`ControlError`].
+    pub async fn change(
+        &self,
+        method: Method,
+        uri: &str,
+        body: Option<&serde_json::Value>,
+    ) -> Result<(), ControlError> {
+        let body = body.map(ToString::to_string);
+        let answer = async { self.whole(self.ask(method, uri, body).await?).await };
+        self.in_time(answer).await.map(|_| ())
+    }
+
     /// `GET` of an answer without end.
     ///
     /// # Errors

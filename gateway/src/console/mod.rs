@@ -11,6 +11,7 @@
 //! | `events` | `events`, also as they happen |
 //! | `alerts` | `alerts`, `alerts review` |
 //! | `clips` | `clips list`, `clips export` |
+//! | `logins` | `logins list`, `add`, `reset`, `remove`, `end-tokens` |
 //! | `store` | `store check` |
 //! | `receipt` | `receipt FILE` |
 //! | `config` | `config show` |
@@ -28,6 +29,7 @@ mod config;
 pub mod control;
 mod events;
 mod find;
+mod logins;
 mod receipt;
 mod sse;
 pub mod state_file;
@@ -118,6 +120,7 @@ async fn dispatch(command: &Command, options: &Options, out: Out<'_>) -> Result<
         Command::Events(args) => events::run(args, &Gateway::of(options)?, out).await,
         Command::Alerts(args) => alerts::run(args, &Gateway::of(options)?, out).await,
         Command::Clips(command) => clips::run(command, &Gateway::of(options)?, out).await,
+        Command::Logins(command) => logins::run(command, &Gateway::of(options)?, out).await,
         Command::Store(StoreCommand::Check) => store::check(&Gateway::of(options)?, out).await,
         Command::Receipt(args) => receipt::run(args, options, out),
         Command::Config(args) => config::run(args, options, out),

@@ -3,6 +3,7 @@
 use super::cli::StatusArgs;
 use super::control::ControlError;
 use super::{Failure, Gateway, Out, state_file, text};
+use crate::web::AccessView;
 use crate::web::status::{PartStatus, Status};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -13,7 +14,13 @@ use std::fmt::Write as _;
 pub(super) async fn run(args: &StatusArgs, gateway: &Gateway, out: Out<'_>) -> Result<(), Failure> {
     match gateway.control.get::<Status>("/api/status").await {
         Ok(status) if args.json => writeln!(out, "{}", with_running(&status, true))?,
-        Ok(status) => out.write_all(render(&status, &gateway.zone).as_bytes())?,
+        Ok(status) => {
+            out.write_all(render(&status, &gateway.zone).as_bytes())?;
+            // Of another version, it may not know.
+            if let Ok(access) = gateway.control.get::<AccessView>("/api/access").await {
+                out.write_all(render_access(&access).as_bytes())?;
+            }
+        }
         Err(why @ ControlError::Down(_)) => return down(args, gateway, &why, out),
         Err(why) => return Err(why.into()),
     }
@@ -57,6 +64,29 @@ fn with_running(status: &Status, running: bool) -> Value {
         object.insert("running".into(), json!(running));
     }
     value
+}
+
+/// Who gets in at the page.
+fn render_access(access: &AccessView) -> String {
+    let mut out = String::new();
+    let mut row = |label: &str, value: String| {
+        let _ = writeln!(out, "{label:<12} {}", text::one_line(&value));
+    };
+    let said = match (&access.damaged, access.login.as_str(), access.logins) {
+        (Some(why), ..) => format!("NOBODY GETS IN: {why}"),
+        (None, "demo", _) => "not asked for in the demo".into(),
+        (None, "always", 0) => "nobody is set up yet; do it at the page".into(),
+        (None, _, 0) => "nobody is set up yet: whoever is at this machine sees everything".into(),
+        (None, _, logins) => format!("{logins} may log in; `tillwatch logins list` says who"),
+    };
+    row("Login", said);
+    if let Some(code) = &access.setup_code {
+        row(
+            "Set-up code",
+            format!("{code}, for a set-up from elsewhere"),
+        );
+    }
+    out
 }
 
 fn render_down(last: &Status, now_us: i64, zone: &TimeZone) -> String {

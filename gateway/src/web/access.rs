@@ -2,13 +2,22 @@
 //!
 //! | way | who | what is checked |
 //! | --- | --- | --- |
-//! | loopback HTTP | anybody on this machine, and its browser | `Host` names this machine (against DNS rebinding); a changing request from a page comes from our own page |
+//! | loopback HTTP | anybody on this machine, and its browser, until somebody is set up; then who logged in | `Host` names this machine (against DNS rebinding); a changing request from a page comes from our own page |
+//! | passed on by a proxy (`Forwarded`, `X-Forwarded-For`) | who logged in | the cookie of a session or a bearer token; the origin likewise |
 //! | control socket | users of this machine | the kernel's word for user and groups: root and the daemon's user change, its group looks |
 //! | ingest | tills on the network | the bearer token, in constant time; one route only |
 
+mod standing;
+
+pub(super) use standing::{COOKIE, Login, Standing, limits};
+
 use super::peer::{Own, Peer, Rights};
 use super::problem::Problem;
-use axum::extract::{Request, State};
+use super::rights;
+use super::serve::Shutdown;
+use crate::Shared;
+use crate::logins::{Right, Role};
+use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderMap, Method, header, uri::Authority};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -39,12 +48,35 @@ pub enum Access {
 /// Who asks, for the record. An extension of every request that was let in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Caller {
-    /// Somebody at the local page.
+    /// Somebody at the local page, where no login is asked for.
     Page,
+    /// Somebody who logged in, or a program with a token.
+    Person {
+        /// The login's name.
+        name: Arc<str>,
+        /// Its role.
+        role: Role,
+    },
     /// A local user.
     Peer(Peer),
     /// A till.
     Till,
+}
+
+impl Caller {
+    /// As records name it. May ask the system's user database.
+    pub(super) async fn name(&self) -> String {
+        match self {
+            Self::Page => "local page".into(),
+            Self::Person { name, .. } => name.to_string(),
+            Self::Till => "till".into(),
+            Self::Peer(peer) => {
+                let (peer, uid) = (peer.clone(), peer.uid);
+                let name = tokio::task::spawn_blocking(move || peer.name()).await;
+                name.unwrap_or_else(|_| format!("uid {uid}"))
+            }
+        }
+    }
 }
 
 /// Names this machine goes by in a `Host` header: the loopback ones and those given.
@@ -154,39 +186,53 @@ impl fmt::Debug for Token {
 
 /// The check in front of every route, known or not.
 pub(super) async fn check(
-    State(access): State<Access>,
+    State((access, shared)): State<(Access, Shared)>,
     mut request: Request,
     next: Next,
 ) -> Response {
-    match allow(&access, &request) {
-        Ok(caller) => {
+    match allow(&access, &shared, &request) {
+        Ok((caller, standing)) => {
+            if let Some(person) = &standing.person {
+                // What is streamed ends with the session; that ends with the program.
+                request
+                    .extensions_mut()
+                    .insert(Shutdown(person.ends.clone()));
+            }
             request.extensions_mut().insert(caller);
+            request.extensions_mut().insert(standing);
             next.run(request).await
         }
         Err(problem) => problem.into_response(),
     }
 }
 
-fn allow(access: &Access, request: &Request) -> Result<Caller, Problem> {
+fn allow(
+    access: &Access,
+    shared: &Shared,
+    request: &Request,
+) -> Result<(Caller, Standing), Problem> {
     let changes = !matches!(
         *request.method(),
         Method::GET | Method::HEAD | Method::OPTIONS
     );
     match access {
         Access::Page(names) => {
-            check_host(names, request)?;
-            // A browser lets any page open a WebSocket, and read it.
-            if changes || request.headers().contains_key(header::UPGRADE) {
-                check_origin(request.headers())?;
+            let here = !standing::passed_on(request.headers());
+            if here {
+                check_host(names, request)?;
             }
-            Ok(Caller::Page)
+            at_page(shared, request, here, changes)
         }
         Access::Control => {
             let peer = request.extensions().get::<Peer>();
             let rights = peer.map_or(Rights::Nothing, |peer| peer.rights(Own::here()));
+            let allowed = |peer: &Peer| {
+                let standing = Standing::vouched(&Right::ALL);
+                Ok((Caller::Peer(peer.clone()), standing))
+            };
             match (peer, rights) {
-                (Some(peer), Rights::Change) => Ok(Caller::Peer(peer.clone())),
-                (Some(peer), Rights::Read) if !changes => Ok(Caller::Peer(peer.clone())),
+                (Some(peer), Rights::Change) => allowed(peer),
+                (Some(peer), Rights::Read) if !changes => allowed(peer),
                 (Some(_), Rights::Read) => Err(Problem::forbidden(
                     "rights",
                     "you may look, not change; only root and the daemon's own user may",
@@ -205,9 +251,38 @@ fn allow(access: &Access, request: &Request) -> Result<Caller, Problem> {
             if changes {
                 check_origin(request.headers())?;
             }
-            Ok(Caller::Till)
+            Ok((Caller::Till, Standing::vouched(&[])))
         }
     }
+}
+
+fn at_page(
+    shared: &Shared,
+    request: &Request,
+    here: bool,
+    changes: bool,
+) -> Result<(Caller, Standing), Problem> {
+    // A browser lets any page open a WebSocket, and read it.
+    if changes || request.headers().contains_key(header::UPGRADE) {
+        check_origin(request.headers())?;
+    }
+    let standing = Standing::at_page(shared, request, here)?;
+    match request.extensions().get::<MatchedPath>() {
+        Some(route) => standing.meets(rights::need(request.method(), route.as_str()))?,
+        // The page itself is for everybody; what is not there below the API is nobody's business.
+        None if request.uri().path().starts_with("/api/") && standing.rights.is_empty() => {
+            return Err(standing::log_in_first());
+        }
+        None => {}
+    }
+    let caller = match &standing.person {
+        Some(person) => Caller::Person {
+            name: person.name.clone(),
+            role: person.role,
+        },
+        None => Caller::Page,
+    };
+    Ok((caller, standing))
 }
 
 fn text(headers: &HeaderMap, name: header::HeaderName) -> Option<&str> {
@@ -257,12 +332,14 @@ fn check_origin(headers: &HeaderMap) -> Result<(), Problem> {
     }
 }
 
+/// What is shown as `Authorization: Bearer …`.
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let (scheme, shown) = text(headers, header::AUTHORIZATION)?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| shown.trim())
+}
+
 fn check_token(token: &Token, headers: &HeaderMap) -> Result<(), Problem> {
-    let shown = text(headers, header::AUTHORIZATION).and_then(|value| {
-        let (scheme, shown) = value.split_once(' ')?;
-        scheme.eq_ignore_ascii_case("bearer").then(|| shown.trim())
-    });
-    match shown {
+    match bearer(headers) {
         Some(shown) if token.is(shown) => Ok(()),
         Some(_) => Err(Problem::unauthorized(
             "the bearer token is not the one of this register",

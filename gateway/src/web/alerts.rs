@@ -181,7 +181,7 @@ pub async fn review(
         alert_id: id,
         verdict: body.verdict,
         note: body.note,
-        reviewer: reviewer(caller).await,
+        reviewer: caller.name().await,
     };
     let unavailable = |why: String| {
         Problem::unavailable("log", format!("the verdict was not kept: {why}; try again"))
@@ -226,16 +226,4 @@ fn known(text: &str, parameter: &str) -> Result<AlertId, Problem> {
 pub(super) async fn find(app: &App, id: AlertId) -> Result<AlertRow, Problem> {
     let row = app.ask_index(move |index| index.alert(id)).await?;
     row.ok_or_else(|| Problem::not_found(format!("there is no alert {id}")))
-}
-
-async fn reviewer(caller: Caller) -> String {
-    match caller {
-        Caller::Page => "local page".into(),
-        Caller::Till => "till".into(),
-        Caller::Peer(peer) => {
-            let uid = peer.uid;
-            let name = tokio::task::spawn_blocking(move || peer.name()).await;
-            name.unwrap_or_else(|_| format!("uid {uid}"))
-        }
-    }
 }

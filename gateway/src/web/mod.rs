@@ -5,6 +5,9 @@
 //! | [`serve`] | the listeners: loopback, control socket, ingest; bounds of connections |
 //! | `stall` | ends connections whose readers take nothing |
 //! | [`access`] | who may ask for what: `Host`, `Origin`, peer credentials, bearer token |
+//! | `rights` | which route asks for which right |
+//! | `session` | logging in and out, the first set-up |
+//! | `people` | who may log in; tokens of programs |
 //! | [`peer`] | the kernel's word for who is at the control socket |
 //! | [`problem`] | errors as RFC 9457 problem documents |
 //! | [`view`] | records as the API shows them |
@@ -32,16 +35,20 @@ pub mod metrics;
 pub mod openapi;
 mod page;
 pub mod peer;
+mod people;
 mod pos;
 pub mod problem;
 mod quarantine;
 mod reads;
+mod rights;
 pub mod serve;
+mod session;
 mod stall;
 pub mod status;
 pub mod view;
 
 pub use access::{Access, HostNames, Token, TokenError};
+pub use people::{AccessView, LoginView};
 pub use serve::{LISTEN_AGAIN, ServeError, serve_control, serve_http, serve_ingest};
 
 use crate::Shared;
@@ -50,7 +57,7 @@ use axum::extract::{DefaultBodyLimit, Request};
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{MethodRouter, get, post};
+use axum::routing::{MethodRouter, delete, get, post};
 use problem::Problem;
 use reads::Reads;
 use std::sync::Arc;
@@ -117,6 +124,21 @@ fn routes() -> Vec<(&'static str, MethodRouter<App>)> {
             "/api/cameras/{camera}/snapshot.jpg",
             get(clips::cameras::snapshot),
         ),
+        (
+            "/api/session",
+            delete(session::end).get(session::show).post(session::begin),
+        ),
+        ("/api/setup", post(session::set_up)),
+        ("/api/logins", get(people::list).post(people::add)),
+        (
+            "/api/logins/{name}",
+            delete(people::remove).put(people::set),
+        ),
+        (
+            "/api/tokens",
+            delete(people::end_tokens).post(people::token),
+        ),
+        ("/api/access", get(people::access)),
         ("/api/live", get(live::live)),
         ("/ws", get(live::socket::socket)),
         ("/api/status", get(status::status)),
@@ -136,6 +158,7 @@ fn pos_events() -> (&'static str, MethodRouter<App>) {
 /// The router of one way in.
 pub fn router(shared: Shared, access: Access) -> Router {
     status::note_start();
+    let guard = (access.clone(), shared.clone());
     let app = App {
         shared,
         reads: Reads::default(),
@@ -159,7 +182,7 @@ pub fn router(shared: Shared, access: Access) -> Router {
         .method_not_allowed_fallback(wrong_method)
         .layer(DefaultBodyLimit::max(BODY_BYTES))
         .layer(middleware::from_fn(in_time))
-        .layer(middleware::from_fn_with_state(access, access::check))
+        .layer(middleware::from_fn_with_state(guard, access::check))
         .layer(middleware::map_response(harden))
         .with_state(app)
 }

@@ -1,6 +1,9 @@
 //! The contract: the OpenAPI document of everything that is answered here.
 
-use super::{alerts, clips, day, events, live, metrics, pos, problem, quarantine, status, view};
+use super::{
+    alerts, clips, day, events, live, metrics, people, pos, problem, quarantine, session, status,
+    view,
+};
 use axum::Json;
 use utoipa::OpenApi;
 
@@ -31,6 +34,17 @@ use utoipa::OpenApi;
         clips::correlations::correlations,
         clips::cameras::list,
         clips::cameras::snapshot,
+        session::show,
+        session::begin,
+        session::end,
+        session::set_up,
+        people::list,
+        people::add,
+        people::set,
+        people::remove,
+        people::token,
+        people::end_tokens,
+        people::access,
         live::live,
         live::socket::socket,
         pos::post,
@@ -46,6 +60,7 @@ use utoipa::OpenApi;
         (name = "events", description = "what happened"),
         (name = "alerts", description = "what somebody should look at"),
         (name = "clips", description = "footage"),
+        (name = "logins", description = "who may come in, and who is in"),
         (name = "status", description = "what works and what does not")
     )
 )]

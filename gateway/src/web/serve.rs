@@ -89,6 +89,10 @@ fn io_error(what: impl Into<String>) -> impl FnOnce(io::Error) -> ServeError {
 #[derive(Debug, Clone)]
 pub struct Shutdown(pub CancellationToken);
 
+/// The connection is encrypted. An extension of every request that came so.
+#[derive(Debug, Clone, Copy)]
+pub struct Encrypted;
+
 /// Where a request came from. An extension of every request.
 #[derive(Debug, Clone)]
 pub enum Address {

@@ -6,6 +6,7 @@ mod clips;
 pub(super) mod films;
 mod guards;
 mod live;
+mod logins;
 mod overview;
 mod page;
 mod sockets;
@@ -19,6 +20,7 @@ use crate::config::Config;
 use crate::health::Health;
 use crate::intake::{self, Lanes, Taken};
 use crate::live::{LIVE_BACKLOG, LiveItem, publisher};
+use crate::logins::Logins;
 use crate::{Identity, Shared};
 use axum::Router;
 use axum::body::Body;
@@ -36,6 +38,7 @@ use tillwatch_protocol::{
 };
 use tillwatch_store::{Store, StoreOptions, Urgency};
 use tokio::sync::{broadcast, watch};
+use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 use uuid::Uuid;
 
@@ -72,6 +75,7 @@ impl Gateway {
             clock: Clocks::new(store.boot_ordinal()),
             store,
             health: Arc::new(Health::default()),
+            logins: Logins::open(Some(folder.path()), CancellationToken::new()),
             intake,
             live,
             clips: None,

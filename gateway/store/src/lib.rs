@@ -10,6 +10,7 @@
 //! <data>/quarantine/     a second log: input that could not be used
 //! <data>/media/*.vid     footage, and the clips that it makes
 //! <data>/ballast         space in reserve for all of this
+//! <data>/access/         logins, sessions, keys (private files)
 //! <data>/aside/          damaged parts, for whoever wants to look
 //! ```
 //!
@@ -19,6 +20,7 @@
 //! | `outbox` | what is owed to head office: numbers, limits, what became of each message |
 //! | [`index`] | questions about the log |
 //! | [`media`] | footage: frames, clips, what goes first when there is no room |
+//! | [`private_file`] | small files with secrets |
 //! | `snapshot`, `quarantine`, `identity` | the smaller files |
 //! | `keeper` | the thread that prepares, recycles and saves |
 //! | `reserve` | space that belongs to us before we need it |
@@ -31,6 +33,7 @@ pub mod failpoint;
 pub mod index;
 pub mod log;
 pub mod media;
+pub mod private_file;
 
 mod atomic_file;
 mod disk;

@@ -76,6 +76,7 @@ impl Gateway {
             clock: clock::Clocks::new(store.boot_ordinal()),
             store,
             health: Arc::new(Health::default()),
+            logins: Default::default(),
             intake: intake::lanes().0,
             live: broadcast::channel(16).0,
             clips: None,

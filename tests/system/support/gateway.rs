@@ -263,12 +263,25 @@ listen = "127.0.0.1:0"
 
     /// A command of the program against this register.
     pub fn command(&self, arguments: &[&str]) -> Output {
+        self.command_with(arguments, "")
+    }
+
+    /// The same with something on its standard input.
+    pub fn command_with(&self, arguments: &[&str], input: &str) -> Output {
         let mut command = program();
         command
             .args(arguments)
             .arg("--config")
             .arg(self.config_file());
-        command.stdin(Stdio::null()).output().unwrap()
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        // Whoever does not read it may be gone already.
+        let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+        child.wait_with_output().unwrap()
     }
 
     pub fn signal(&self, signal: nix::sys::signal::Signal) {

@@ -249,6 +249,21 @@ pub const KEYS: &[Key] = &[
         Kind::Text,
         "Where page and API listen; loopback only. Flag: --listen.",
     ),
+    key(
+        "web.login",
+        Kind::Text,
+        "When the page asks for a login: \"auto\" (on the network always, on this machine once the\nfirst login has been made) or \"always\".",
+    ),
+    key(
+        "web.session_hours",
+        Kind::Integer,
+        "Hours that a login lasts, 1 to 168.",
+    ),
+    key(
+        "web.idle_minutes",
+        Kind::Integer,
+        "Minutes without a request that end it, 1 to 1440.",
+    ),
     unset(
         "ingest.listen",
         Kind::Text,

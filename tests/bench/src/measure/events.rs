@@ -436,6 +436,7 @@ pub fn shared(
         clock: Clocks::new(store.boot_ordinal()),
         store,
         health: Arc::new(Health::default()),
+        logins: Default::default(),
         intake,
         live,
         clips: None,
