@@ -35,7 +35,8 @@ pub fn is_shown(record: &Record) -> bool {
         | Record::OutboxMark(_)
         | Record::Quarantined(_)
         | Record::ClipRequest(_)
-        | Record::ClipReport(_) => false,
+        | Record::ClipReport(_)
+        | Record::Look(_) => false,
     }
 }
 

@@ -14,6 +14,7 @@
 //! | [`finding`] | scores, contributions, findings, technician notices |
 //! | [`alert`] | alerts with their revisions, reviews, the text block a person reads |
 //! | [`clip`] | footage: frames, clips, what they are asked for, what became of them |
+//! | [`look`] | who saw footage |
 //! | [`settings`] | what a detector may be told; a change of it is an event |
 //! | [`lane`] | lanes, outbox entries, and the envelope of every queued message |
 //! | [`topics`] | MQTT topics, built and taken apart |
@@ -26,6 +27,7 @@ pub mod event;
 pub mod finding;
 pub mod ids;
 pub mod lane;
+pub mod look;
 pub mod money;
 pub mod pos;
 pub mod receipt;
@@ -40,6 +42,7 @@ pub use event::{Event, EventBody, Witness, WitnessState};
 pub use finding::{Contribution, Finding, Notice, Rule, Score, Severity};
 pub use ids::{AlertId, LogId, MessageId, RegisterId, Seq, StoreCode};
 pub use lane::{Lane, OutboxEntry};
+pub use look::{Look, Shown};
 pub use money::Money;
 pub use pos::{PosEvent, PosEventType};
 pub use receipt::{Receipt, ReceiptKind};

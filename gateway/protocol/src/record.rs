@@ -10,6 +10,7 @@ use crate::event::Event;
 use crate::finding::{Finding, NotJudged, Notice};
 use crate::ids::Seq;
 use crate::lane::{OutboxEntry, OutboxMark};
+use crate::look::Look;
 use crate::time::Stamp;
 use serde::{Deserialize, Serialize};
 
@@ -59,6 +60,8 @@ pub enum Record {
     ClipRequest(ClipRequest),
     /// What became of a clip.
     ClipReport(ClipReport),
+    /// Somebody saw footage.
+    Look(Look),
 }
 
 /// Writes behind what a buffer holds. postcard's own writers take the buffer away and lose it on
@@ -133,6 +136,7 @@ impl Record {
             Self::Quarantined(_) => 8,
             Self::ClipRequest(_) => 9,
             Self::ClipReport(_) => 10,
+            Self::Look(_) => 11,
         }
     }
 
@@ -162,6 +166,7 @@ impl Record {
             Self::Quarantined(v) => put(v, buffer),
             Self::ClipRequest(v) => put(v, buffer),
             Self::ClipReport(v) => put(v, buffer),
+            Self::Look(v) => put(v, buffer),
         }
         .map_err(|why| RecordError::Encode {
             kind: self.kind(),
@@ -192,6 +197,7 @@ impl Record {
             8 => get(body).map(Record::Quarantined),
             9 => get(body).map(Record::ClipRequest),
             10 => get(body).map(Record::ClipReport),
+            11 => get(body).map(Record::Look),
             _ => return Err(RecordError::Unknown { seq, kind, version }),
         }
         .map_err(|why| RecordError::Body {

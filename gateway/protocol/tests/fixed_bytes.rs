@@ -12,9 +12,9 @@ use tillwatch_protocol::pos::{ParseContext, parse_pos_event};
 use tillwatch_protocol::receipt::{LineMark, ReceiptEnd};
 use tillwatch_protocol::{
     Alert, AlertId, ClipId, ClipReport, ClipRequest, ClipState, ClipTrack, Clock, Contribution,
-    DetectionSettings, Event, EventBody, Finding, Lane, LogId, MessageId, Money, Notice,
+    DetectionSettings, Event, EventBody, Finding, Lane, LogId, Look, MessageId, Money, Notice,
     OutboxEntry, PictureState, Quarantined, Receipt, ReceiptKind, Record, RecordError, RegisterId,
-    Review, Rule, Score, Seq, Severity, Stamp, StoreCode, Verdict, Witness, WitnessState,
+    Review, Rule, Score, Seq, Severity, Shown, Stamp, StoreCode, Verdict, Witness, WitnessState,
 };
 use uuid::Uuid;
 
@@ -271,7 +271,25 @@ fn every_record() -> Vec<(&'static str, Record)> {
             "clip_dropped",
             clip_report(ClipState::Dropped { reason: why() }),
         ),
+        ("look", Record::Look(look(true))),
+        ("look_now", Record::Look(look(false))),
     ]
+}
+
+fn look(at_clip: bool) -> Look {
+    Look {
+        stamp: STAMP,
+        who: "ann".into(),
+        role: at_clip.then(|| "manager".into()),
+        from: "192.0.2.7".into(),
+        what: if at_clip {
+            Shown::Video
+        } else {
+            Shown::Snapshot
+        },
+        clip: at_clip.then(|| ClipId::of(alert_id())),
+        camera: "counter".into(),
+    }
 }
 
 fn why() -> String {

@@ -79,6 +79,8 @@ pub enum Command {
     /// Show and export the footage around alerts.
     #[command(subcommand)]
     Clips(ClipsCommand),
+    /// Show who saw footage, the newest last.
+    Audit(AuditArgs),
     /// Say who may log in at the page; for whoever lost a password, too.
     #[command(subcommand)]
     Logins(LoginsCommand),
@@ -197,6 +199,17 @@ pub struct ClipsExportArgs {
     /// The folder of all exported clips.
     #[arg(long, value_name = "FOLDER", default_value = "clips")]
     pub to: PathBuf,
+}
+
+/// `audit`
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub struct AuditArgs {
+    /// The newest so many, 1 to 1000.
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub limit: u16,
+    /// As JSON, one object a line.
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// What to do with logins. Root and the gateway's own user may change them.

@@ -11,6 +11,7 @@
 //! | `events` | `events`, also as they happen |
 //! | `alerts` | `alerts`, `alerts review` |
 //! | `clips` | `clips list`, `clips export` |
+//! | `audit` | `audit` |
 //! | `logins` | `logins list`, `add`, `reset`, `remove`, `end-tokens` |
 //! | `store` | `store check` |
 //! | `receipt` | `receipt FILE` |
@@ -22,6 +23,7 @@
 //! Only here is anything printed to a terminal.
 
 mod alerts;
+mod audit;
 mod check;
 pub mod cli;
 mod clips;
@@ -120,6 +122,7 @@ async fn dispatch(command: &Command, options: &Options, out: Out<'_>) -> Result<
         Command::Events(args) => events::run(args, &Gateway::of(options)?, out).await,
         Command::Alerts(args) => alerts::run(args, &Gateway::of(options)?, out).await,
         Command::Clips(command) => clips::run(command, &Gateway::of(options)?, out).await,
+        Command::Audit(args) => audit::run(args, &Gateway::of(options)?, out).await,
         Command::Logins(command) => logins::run(command, &Gateway::of(options)?, out).await,
         Command::Store(StoreCommand::Check) => store::check(&Gateway::of(options)?, out).await,
         Command::Receipt(args) => receipt::run(args, options, out),

@@ -23,6 +23,7 @@ pub(super) mod times;
 pub(super) mod video;
 
 use super::App;
+use super::audit::Looker;
 use super::extract::{Path, Query};
 use super::problem::Problem;
 use super::reads;
@@ -36,7 +37,7 @@ use serde::Deserialize;
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use tillwatch_protocol::{ClipId, ClipReport, ClipRequest, ClipState, ClipTrack};
+use tillwatch_protocol::{ClipId, ClipReport, ClipRequest, ClipState, ClipTrack, Shown};
 use tillwatch_store::Store;
 use tillwatch_store::media::{Clip, Media, MediaError};
 use utoipa::IntoParams;
@@ -253,17 +254,36 @@ async fn in_turn<T: Send + 'static>(
         .await?
 }
 
-/// Opens a camera's part of a clip and does `read` with it.
+/// Opens a camera's part of a clip for somebody to see, and does `read` with it. That there was
+/// such a look is on disk when this answers.
 async fn with_clip<T: Send + 'static>(
     app: &App,
+    (looker, what): (&Looker, Shown),
     id: ClipId,
     camera: Option<String>,
     read: impl FnOnce(Opened) -> Result<T, Problem> + Send + 'static,
 ) -> Result<T, Problem> {
-    in_turn(app, id, move |clips, store| {
+    let read = move |opened: Opened| {
+        let camera = opened.track.name.clone();
+        Ok((camera, read(opened)?))
+    };
+    with_any(app, (looker, what), id, camera, read).await
+}
+
+/// The same; `read` says which camera is seen.
+async fn with_any<T: Send + 'static>(
+    app: &App,
+    (looker, what): (&Looker, Shown),
+    id: ClipId,
+    camera: Option<String>,
+    read: impl FnOnce(Opened) -> Result<(String, T), Problem> + Send + 'static,
+) -> Result<T, Problem> {
+    let read = move |clips: Option<&Clips>, store: &Store| {
         read(open(clips, store, id, camera.as_deref())?)
-    })
-    .await
+    };
+    let (camera, seen) = in_turn(app, id, read).await?;
+    app.look(looker, what, Some(id), &camera).await?;
+    Ok(seen)
 }
 
 /// Blocks.

@@ -16,6 +16,7 @@
 //! | `day` | a day at one glance: timeline and counts |
 //! | `alerts` | alerts, the review queue, verdicts |
 //! | `clips` | footage: clips and their pictures, cameras, from an event to its clips |
+//! | `audit` | who saw footage |
 //! | `pos` | events of tills that don't speak MQTT |
 //! | `page` | the page's own files, which are part of the program |
 //! | `live` | what happens, as it happens (server-sent events, WebSocket) |
@@ -26,6 +27,7 @@
 
 pub mod access;
 mod alerts;
+mod audit;
 mod clips;
 mod day;
 mod events;
@@ -85,6 +87,7 @@ struct App {
     live_readers: Arc<Semaphore>,
     footage: Reads,
     watchers: Arc<Semaphore>,
+    looks: audit::Looks,
 }
 
 impl App {
@@ -119,6 +122,7 @@ fn routes() -> Vec<(&'static str, MethodRouter<App>)> {
             "/api/correlations/{event_id}",
             get(clips::correlations::correlations),
         ),
+        ("/api/audit", get(audit::list)),
         ("/api/cameras", get(clips::cameras::list)),
         (
             "/api/cameras/{camera}/snapshot.jpg",
@@ -165,6 +169,7 @@ pub fn router(shared: Shared, access: Access) -> Router {
         live_readers: Arc::new(Semaphore::new(LIVE_READERS)),
         footage: Reads::at_once(FOOTAGE_READS),
         watchers: Arc::new(Semaphore::new(WATCHERS)),
+        looks: audit::Looks::default(),
     };
     let routes = match access {
         Access::Page(_) | Access::Control => routes(),

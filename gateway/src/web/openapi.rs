@@ -1,8 +1,8 @@
 //! The contract: the OpenAPI document of everything that is answered here.
 
 use super::{
-    alerts, clips, day, events, live, metrics, people, pos, problem, quarantine, session, status,
-    view,
+    alerts, audit, clips, day, events, live, metrics, people, pos, problem, quarantine, session,
+    status, view,
 };
 use axum::Json;
 use utoipa::OpenApi;
@@ -45,6 +45,7 @@ use utoipa::OpenApi;
         people::token,
         people::end_tokens,
         people::access,
+        audit::list,
         live::live,
         live::socket::socket,
         pos::post,

@@ -57,6 +57,7 @@ const NEEDS: &[(&str, &str, Need)] = &[
     ("GET", "/api/clips/{id}/stream", A(Right::Footage)),
     ("GET", "/api/clips/{id}/video.mp4", A(Right::Footage)),
     ("GET", "/api/alerts/{id}/still.jpg", A(Right::Footage)),
+    ("GET", "/api/audit", A(Right::Footage)),
     ("GET", "/api/cameras", A(Right::Look)),
     (
         "GET",

@@ -1,6 +1,7 @@
 //! The API as a client sees it, over a store in a temporary directory.
 
 mod api;
+mod audit;
 mod clip_states;
 mod clips;
 pub(super) mod films;

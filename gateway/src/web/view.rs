@@ -204,7 +204,8 @@ pub fn item(
         | Record::OutboxMark(_)
         | Record::Quarantined(_)
         | Record::ClipRequest(_)
-        | Record::ClipReport(_) => return None,
+        | Record::ClipReport(_)
+        | Record::Look(_) => return None,
     };
     item.seq = seq.0;
     if let Some(judgement) = judgements.0.get(&seq).filter(|_| item.score.is_none()) {
@@ -404,6 +405,7 @@ pub fn wall_us(record: &Record) -> i64 {
         Record::Quarantined(item) => item.stamp.utc_us,
         Record::ClipRequest(request) => request.cause.utc_us,
         Record::ClipReport(report) => report.stamp.utc_us,
+        Record::Look(look) => look.stamp.utc_us,
     }
 }
 

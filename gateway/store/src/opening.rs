@@ -46,6 +46,7 @@ pub(crate) fn last_boot(log: &Arc<LogInner>) -> u64 {
         Record::Notice(notice) => Some(notice.stamp.boot),
         Record::ClipRequest(request) => Some(request.cause.boot),
         Record::ClipReport(report) => Some(report.stamp.boot),
+        Record::Look(look) => Some(look.stamp.boot),
         _ => None,
     });
     boots.max().unwrap_or(0)

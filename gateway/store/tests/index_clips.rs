@@ -1,4 +1,5 @@
-//! What the index knows of clips: what is wanted, what became of it, and what was never recorded.
+//! What the index knows of clips: what is wanted, what became of it, what was never recorded, and
+//! who saw them.
 
 #![allow(
     clippy::unwrap_used,
@@ -11,7 +12,9 @@ mod directory;
 use directory::*;
 use std::path::Path;
 use std::time::Duration;
-use tillwatch_protocol::{AlertId, ClipId, ClipReport, ClipRequest, ClipState, Record, Score, Seq};
+use tillwatch_protocol::{
+    AlertId, ClipId, ClipReport, ClipRequest, ClipState, Look, Record, Score, Seq, Shown,
+};
 use tillwatch_store::{IndexKind, Store, StoreOptions, Urgency};
 
 fn open_sled(dir: &Path) -> Store {
@@ -142,4 +145,36 @@ fn a_report_leaves_the_index_with_the_log() {
     until("recycled", || store.first_seq() > last);
     assert_eq!(store.index().clip_reported(request.clip_id), None);
     assert_eq!(store.index().clips_not_recorded(10), []);
+}
+
+fn look(who: &str, at: u64) -> Record {
+    Record::Look(Look {
+        stamp: stamp(at),
+        who: who.into(),
+        role: None,
+        from: "192.0.2.7".into(),
+        what: Shown::Video,
+        clip: None,
+        camera: "counter".into(),
+    })
+}
+
+#[test]
+fn looks_are_found_the_newest_first_and_page_by_page() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open_sled(dir.path());
+    let mut places = Vec::new();
+    for (at, who) in ["ann", "eve", "tim"].into_iter().enumerate() {
+        add(&store, Record::ClipRequest(request(at as u128, 1)));
+        places.push(add(&store, look(who, at as u64)));
+    }
+    let seen = |before, limit| -> Vec<(Seq, String)> {
+        let looks = store.index().looks(before, limit).into_iter();
+        looks.map(|(seq, look)| (seq, look.who)).collect()
+    };
+    let (ann, eve, tim) = (places[0], places[1], places[2]);
+    let newest = [(tim, "tim".to_owned()), (eve, "eve".to_owned())];
+    assert_eq!(seen(None, 2), newest);
+    assert_eq!(seen(Some(eve), 2), [(ann, "ann".to_owned())]);
+    assert_eq!(seen(Some(ann), 2), []);
 }

@@ -3,6 +3,7 @@
 use crate::clips::Clips;
 use crate::clips::ring::RingFrame;
 use crate::web::App;
+use crate::web::audit::Looker;
 use crate::web::extract::Path;
 use crate::web::problem::Problem;
 use crate::web::view::CameraView;
@@ -10,6 +11,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
+use tillwatch_protocol::Shown;
 use tillwatch_protocol::time::SECOND_NS;
 
 /// A camera whose newest picture is older than this delivers none, in nanoseconds.
@@ -57,6 +59,7 @@ fn newest(clips: &Clips, camera: u8, now_ns: u64) -> Option<RingFrame> {
 ))]
 pub async fn snapshot(
     State(app): State<App>,
+    looker: Looker,
     Path(asked): Path<String>,
 ) -> Result<Response, Problem> {
     let clips = app.shared.clips.as_ref();
@@ -74,6 +77,8 @@ pub async fn snapshot(
         let detail = format!("{name} delivers no pictures; /api/status says why");
         return Err(Problem::unavailable("camera", detail));
     };
+    let name = clips.cameras.name(camera).unwrap_or_default();
+    app.look(&looker, Shown::Snapshot, None, name).await?;
     let captured = now.at_monotonic(frame.monotonic_ns).to_rfc3339();
     let headers = [
         (header::CONTENT_TYPE, "image/jpeg".to_owned()),

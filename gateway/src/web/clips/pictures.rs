@@ -5,6 +5,7 @@ use crate::clips::footage::{Footage, FootageFrame};
 use crate::clips::sheet::{self, SheetStyle};
 use crate::clips::stored::Stored;
 use crate::web::App;
+use crate::web::audit::Looker;
 use crate::web::extract::{Path, Query};
 use crate::web::problem::Problem;
 use crate::web::reads::Reads;
@@ -21,8 +22,8 @@ use std::error::Error;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
-use tillwatch_protocol::ClipId;
 use tillwatch_protocol::time::rfc3339;
+use tillwatch_protocol::{ClipId, Shown};
 use tillwatch_store::media::{Media, MediaError};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
@@ -69,6 +70,7 @@ pub struct FrameQuery {
 ))]
 pub async fn frame(
     State(app): State<App>,
+    looker: Looker,
     Path((id, n)): Path<(String, String)>,
     Query(query): Query<FrameQuery>,
     headers: HeaderMap,
@@ -114,7 +116,7 @@ pub async fn frame(
             None => (StatusCode::NOT_MODIFIED, headers).into_response(),
         })
     };
-    with_clip(&app, id, query.camera, read).await
+    with_clip(&app, (&looker, Shown::Frames), id, query.camera, read).await
 }
 
 pub(super) fn read_problem(why: Box<dyn Error + Send + Sync>) -> Problem {
@@ -134,6 +136,7 @@ pub(super) fn read_problem(why: Box<dyn Error + Send + Sync>) -> Problem {
 ))]
 pub async fn sheet(
     State(app): State<App>,
+    looker: Looker,
     Path(id): Path<String>,
     Query(query): Query<CameraQuery>,
 ) -> Result<Response, Problem> {
@@ -151,7 +154,7 @@ pub async fn sheet(
         ];
         Ok((headers, sheet.jpeg).into_response())
     };
-    with_clip(&app, id, query.camera, read).await
+    with_clip(&app, (&looker, Shown::Sheet), id, query.camera, read).await
 }
 
 /// A camera's pictures one after the other at their own pace, as browsers show them without a
@@ -165,6 +168,7 @@ pub async fn sheet(
 ))]
 pub async fn stream(
     State(app): State<App>,
+    looker: Looker,
     shutdown: Option<Extension<Shutdown>>,
     Path(id): Path<String>,
     Query(query): Query<CameraQuery>,
@@ -175,7 +179,8 @@ pub async fn stream(
         let frames = opened.stored.frames();
         Ok((opened, frames))
     };
-    let (opened, frames) = with_clip(&app, id, query.camera, read).await?;
+    let (opened, frames) =
+        with_clip(&app, (&looker, Shown::Stream), id, query.camera, read).await?;
     let now = Instant::now();
     let play = Play {
         media: opened.media,

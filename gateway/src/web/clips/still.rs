@@ -1,19 +1,20 @@
 //! The picture of an alert.
 
 use super::pictures::{ASK, CAPTURED_AT, read_problem};
-use super::{CameraQuery, Opened, with_clip};
+use super::{CameraQuery, Opened, with_any};
 use crate::clips::footage::Footage as _;
 use crate::clips::still;
 use crate::web::App;
 use crate::web::alerts;
+use crate::web::audit::Looker;
 use crate::web::extract::{Path, Query};
 use crate::web::problem::Problem;
 use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use std::collections::BTreeSet;
-use tillwatch_protocol::ClipId;
 use tillwatch_protocol::time::rfc3339;
+use tillwatch_protocol::{ClipId, Shown};
 
 /// One small picture of what an alert is about, at most 32,000 bytes: of the moment nearest to its
 /// cause. Without `camera` a camera that sees where customers stand comes first.
@@ -27,6 +28,7 @@ use tillwatch_protocol::time::rfc3339;
 ))]
 pub async fn still(
     State(app): State<App>,
+    looker: Looker,
     Path(id): Path<String>,
     Query(query): Query<CameraQuery>,
 ) -> Result<Response, Problem> {
@@ -40,7 +42,8 @@ pub async fn still(
         .collect();
     let any = query.camera.is_none();
     let read = move |opened: Opened| picture(&opened, any, &facing);
-    match with_clip(&app, ClipId::of(alert), query.camera, read).await {
+    let (seen, clip) = ((&looker, Shown::Still), ClipId::of(alert));
+    match with_any(&app, seen, clip, query.camera, read).await {
         Err(problem) if problem.status == 404 => {
             // Of what nobody knows, the alert and not its clip is named.
             alerts::find(&app, alert).await?;
@@ -51,7 +54,11 @@ pub async fn still(
 }
 
 /// Blocks.
-fn picture(opened: &Opened, any: bool, facing: &BTreeSet<String>) -> Result<Response, Problem> {
+fn picture(
+    opened: &Opened,
+    any: bool,
+    facing: &BTreeSet<String>,
+) -> Result<(String, Response), Problem> {
     let request = &opened.request;
     let clip = opened.media.clip(request.clip_id);
     let preferred = |camera: u8| {
@@ -73,5 +80,9 @@ fn picture(opened: &Opened, any: bool, facing: &BTreeSet<String>) -> Result<Resp
         (header::CACHE_CONTROL, ASK.to_owned()),
         (CAPTURED_AT, rfc3339(frame.utc_us)),
     ];
-    Ok((headers, jpeg).into_response())
+    // What was seen is what was chosen, whichever camera was opened.
+    let mut tracks = clip.iter().flat_map(|clip| &clip.report.cameras);
+    let seen = tracks.find(|track| track.camera == frame.key.camera);
+    let seen = seen.map_or(&opened.track.name, |track| &track.name);
+    Ok((seen.clone(), (headers, jpeg).into_response()))
 }

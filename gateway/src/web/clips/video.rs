@@ -6,6 +6,7 @@ use crate::clips::name::ClipName;
 use crate::clips::remux::Remux;
 use crate::clips::stored::Stored;
 use crate::web::App;
+use crate::web::audit::Looker;
 use crate::web::extract::{Path, Query};
 use crate::web::problem::Problem;
 use crate::web::reads::Reads;
@@ -19,6 +20,7 @@ use serde::Deserialize;
 use std::io;
 use std::ops::Range;
 use std::sync::Arc;
+use tillwatch_protocol::Shown;
 use tokio::sync::OwnedSemaphorePermit;
 use utoipa::{IntoParams, ToSchema};
 
@@ -62,6 +64,7 @@ pub struct VideoQuery {
 ))]
 pub async fn video(
     State(app): State<App>,
+    looker: Looker,
     Path(id): Path<String>,
     Query(query): Query<VideoQuery>,
     headers: HeaderMap,
@@ -69,7 +72,7 @@ pub async fn video(
     let id = clip_id(&id)?;
     let Form::Original = query.form;
     let place = pictures::watcher(&app)?;
-    let film = with_clip(&app, id, query.camera, film).await?;
+    let film = with_clip(&app, (&looker, Shown::Video), id, query.camera, film).await?;
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
     let common = [
         (header::ETAG, film.etag.clone()),

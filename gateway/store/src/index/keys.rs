@@ -15,6 +15,7 @@
 //! | `c` clip id | seq | the newest request for a clip that has no report |
 //! | `d` clip id | [`super::projection::StoredReport`] | the newest report of a clip |
 //! | `n` seq clip id | | newest reports that say that nothing was recorded |
+//! | `k` seq | | looks at footage |
 //! | `l` lane number | alert id | which alert a message tells of |
 
 use tillwatch_protocol::{AlertId, ClipId, Lane};

@@ -10,7 +10,7 @@ use tillwatch_protocol::{
 };
 
 /// Changes when the keys do: an index of another version is rebuilt.
-const VERSION: u8 = 4;
+const VERSION: u8 = 5;
 /// Words of one receipt that are indexed at most.
 const MAX_WORDS: usize = 400;
 
@@ -344,6 +344,9 @@ fn plain_keys(seq: u64, record: &Record) -> BTreeSet<Vec<u8>> {
                 .take(MAX_WORDS)
                 .collect();
             all.extend(words.iter().map(|word| keys::text(b'w', word, seq)));
+        }
+        Record::Look(_) => {
+            all.insert(keys::numbered(b'k', seq));
         }
         _ => {}
     }

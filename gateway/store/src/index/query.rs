@@ -5,7 +5,9 @@ use super::{AlertFilter, AlertRow, Delivery, Index, SeenPos, keys};
 use crate::log::read;
 use std::collections::BTreeSet;
 use tillwatch_protocol::alert::AlertState;
-use tillwatch_protocol::{Alert, AlertId, Event, EventBody, Lane, PosEvent, Record, Review, Seq};
+use tillwatch_protocol::{
+    Alert, AlertId, Event, EventBody, Lane, Look, PosEvent, Record, Review, Seq,
+};
 
 /// Rows of one answer at most.
 const MAX_ROWS: usize = 10_000;
@@ -236,6 +238,19 @@ impl Index {
             .filter(|(_, event)| has_all(event))
             .take(limit)
             .collect()
+    }
+
+    /// Looks at footage, newest first; only those before a position where one is given.
+    #[must_use]
+    pub fn looks(&self, before: Option<Seq>, limit: usize) -> Vec<(Seq, Look)> {
+        self.catch_up();
+        let end = keys::numbered(b'k', before.map_or(u64::MAX, |before| before.0));
+        let found = self.positions(b"k", &end, true, limit);
+        let looks = found.into_iter().filter_map(|seq| match self.record(seq)? {
+            Record::Look(look) => Some((seq, look)),
+            _ => None,
+        });
+        looks.collect()
     }
 
     /// What the log holds of an event of the till, as far as the index reflects it. How long that
