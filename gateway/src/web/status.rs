@@ -167,8 +167,11 @@ pub struct MediaStatus {
     pub clips_held: u64,
     /// Clips given up since the start.
     pub dropped: u64,
-    /// Bytes on disk.
+    /// Bytes on disk: the budget is set aside at the first start.
     pub bytes: u64,
+    /// Of them, bytes that hold footage.
+    #[serde(default)]
+    pub used_bytes: u64,
     /// Bytes it may take.
     pub budget_bytes: u64,
     /// Bytes written to disk since the start.
@@ -197,6 +200,8 @@ impl MediaStatus {
             clips_held: usage.clips_held,
             dropped: usage.dropped.iter().sum(),
             bytes: usage.bytes,
+            used_bytes: usage.bytes / usage.segments.max(1)
+                * usage.segments.saturating_sub(usage.segments_free),
             budget_bytes: usage.budget_bytes,
             written_bytes: usage.bytes_written,
         }
