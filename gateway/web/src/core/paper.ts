@@ -16,11 +16,15 @@ export function lineTimes(lines: number, began: number, ended: number): number[]
   return Array.from({ length: lines }, (_, n) => began + n * each);
 }
 
-/** The line that is being printed at a place; null when nothing is. */
-export function lineAt(lines: number, began: number, ended: number, at: number): number | null {
+/** Faster than this no line has a time of its own. */
+const AT_ONCE_MS = 150;
+
+/** The line that is being printed at a place, or all of them; null when nothing is. */
+export function lineAt(lines: number, began: number, ended: number, at: number): number | "all" | null {
   if (lines === 0 || at < began - EARLY_MS || at > ended + LIT_MS) return null;
-  if (ended <= began) return lines - 1;
-  const n = Math.floor(((at - began) / (ended - began)) * lines);
+  if (ended - began < AT_ONCE_MS) return "all";
+  // A line's own time is never the end of the one before, however it is rounded.
+  const n = Math.floor(((at - began) / (ended - began)) * lines + 1e-6);
   return Math.min(lines - 1, Math.max(0, n));
 }
 

@@ -41,17 +41,16 @@ export function Player({ clip, times, begin, ticks, onPlace, seekRef }: Props): 
   const duration = Math.max(1, Date.parse(clip.to) - from);
   const told = useRef(onPlace);
   told.current = onPlace;
-  const shown = useRef({ at: -1, playing: false });
+  const shown = useRef("");
 
   useEffect(() => {
     const made = new Engine(times, duration, begin, (of) => {
       const at = of.at;
-      // A hundredth of a second is enough for everything that is not a picture.
-      const small = Math.round(at / 40);
-      if (small === shown.current.at && of.clock.playing === shown.current.playing) {
-        if (of.clock.playing) return;
-      }
-      shown.current = { at: small, playing: of.clock.playing };
+      // Twenty-five times a second is enough for everything that is not a picture.
+      const near = of.clock.playing ? Math.round(at / 40) : at;
+      const now = [near, of.clock.playing, of.clock.held, of.trouble, ...of.tracks.map((track) => track.gap?.from)].join();
+      if (now === shown.current) return;
+      shown.current = now;
       told.current(at);
       redraw((n) => n + 1);
     });
@@ -109,14 +108,7 @@ export function Player({ clip, times, begin, ticks, onPlace, seekRef }: Props): 
           const gap = track?.gap;
           return (
             <figure key={camera.camera}>
-              <canvas
-                ref={(canvas: HTMLCanvasElement | null) => engine?.canvas(n, canvas)}
-                width={640}
-                height={480}
-                role="img"
-                aria-label={`Camera ${camera.name} at ${tenths(from + at, zone.value)}`}
-                onClick={() => engine?.toggle()}
-              />
+              <Screen engine={engine} track={n} label={`Camera ${camera.name} at ${tenths(from + at, zone.value)}`} />
               {gap && (
                 <div class="screen-note">
                   <State mark="warn">no picture for {span(gap.to - gap.from)}</State>
@@ -173,6 +165,16 @@ export function Player({ clip, times, begin, ticks, onPlace, seekRef }: Props): 
       </div>
     </div>
   );
+}
+
+/** Keeps its canvas as long as the engine: what is drawn stays drawn when something beside it changes. */
+function Screen({ engine, track, label }: { engine: Engine | null; track: number; label: string }): JSX.Element {
+  const canvas = useRef<HTMLCanvasElement>(null);
+  useEffect(() => {
+    engine?.canvas(track, canvas.current);
+    return () => engine?.canvas(track, null);
+  }, [engine, track]);
+  return <canvas ref={canvas} width={640} height={480} role="img" aria-label={label} onClick={() => engine?.toggle()} />;
 }
 
 interface ScrubberProps {

@@ -195,6 +195,8 @@ function Papers({ items, from, place, duration, evidence, ticket, busy, seek }: 
     return items.filter((item) => item.receipt).sort((a, b) => rank(a) - rank(b) || near(a) - near(b)).slice(0, 6);
   }, [items, evidence, ticket, from, duration]);
   const [chosen, setChosen] = useState<number | null>(null);
+  // Where all lines have the same moment, the one that led there is lit.
+  const [picked, setPicked] = useState<{ seq: number; line: number } | null>(null);
   const belongs = (of: Item): boolean => evidence.has(of.seq) || (ticket !== null && of.ticket_no === ticket);
   const item = printed.find((of) => of.seq === chosen) ?? printed.find(belongs);
   const choice = printed.length > (item && printed.length === 1 ? 1 : 0) && (
@@ -231,14 +233,22 @@ function Papers({ items, from, place, duration, evidence, ticket, busy, seek }: 
   const began = Date.parse(receipt.began_at) - from;
   const ended = Date.parse(item.at) - from;
   const inside = seek !== null && ended >= 0 && began <= duration;
+  const printing = inside ? lineAt(receipt.lines.length, began, ended, place) : null;
   const times = lineTimes(receipt.lines.length, began, ended);
   return (
     <>
       {choice}
       <Paper
         receipt={receipt}
-        lit={inside ? lineAt(receipt.lines.length, began, ended, place) : null}
-        {...(inside ? { onLine: (line: number) => seek?.(times[line] ?? began) } : {})}
+        lit={printing === "all" ? (picked?.seq === item.seq ? picked.line : "all") : printing}
+        {...(inside
+          ? {
+              onLine: (line: number) => {
+                setPicked({ seq: item.seq, line });
+                seek?.(times[line] ?? began);
+              },
+            }
+          : {})}
         label={`${paperWords(receipt.kind)} ${item.ticket_no ?? ""}`}
       />
       <p class="dim small">

@@ -7,8 +7,8 @@ import { paperWords } from "../core/words";
 
 interface Props {
   receipt: Receipt;
-  /** The line that is being printed. */
-  lit?: number | null;
+  /** The line that is being printed, or all of them. */
+  lit?: number | "all" | null;
   /** Leads to a line's moment. */
   onLine?: (line: number) => void;
   /** Words to underline. */
@@ -33,7 +33,7 @@ export function Paper({ receipt, lit, onLine, words, label }: Props): JSX.Elemen
   };
   return (
     <div class="paper-wrap">
-      <ol class="paper" ref={list} aria-label={label} onKeyDown={move}>
+      <ol class={`paper ${lit === "all" ? "all-lit" : ""}`} ref={list} aria-label={label} onKeyDown={move}>
         {receipt.lines.map((line, n) => {
           const mark = marks.get(n);
           const text = <span>{line === "" ? " " : underline(line, words ?? [])}</span>;
@@ -41,7 +41,7 @@ export function Paper({ receipt, lit, onLine, words, label }: Props): JSX.Elemen
           return (
             <li key={n} class={`${lit === n ? "lit" : ""} ${mark ? "marked" : ""}`} title={title}>
               {onLine ? (
-                <button type="button" tabIndex={n === (lit ?? 0) ? 0 : -1} aria-current={lit === n ? "true" : undefined} onClick={() => onLine(n)}>
+                <button type="button" tabIndex={n === (typeof lit === "number" ? lit : 0) ? 0 : -1} aria-current={lit === n ? "true" : undefined} onClick={() => onLine(n)}>
                   {text}
                 </button>
               ) : (

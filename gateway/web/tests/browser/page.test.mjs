@@ -183,6 +183,16 @@ describe("the page", { skip, concurrency: false, timeout: 240_000 }, () => {
     await until("the end", async () => (await place()) >= duration, 5_000);
     await page.selectOption(".speed select", "1");
 
+    const idle = await page.evaluate(async () => {
+      let changes = 0;
+      const watch = new MutationObserver((all) => (changes += all.length));
+      watch.observe(document.querySelector(".player"), { subtree: true, childList: true, attributes: true });
+      await new Promise((resolve) => setTimeout(resolve, 500));
+      watch.disconnect();
+      return changes;
+    });
+    assert.ok(idle <= 3, `a player that stands still changed the page ${idle} times in half a second`);
+
     const [saved] = await Promise.all([page.waitForEvent("download"), page.click('button[aria-label="Save this picture"]')]);
     assert.match(saved.suggestedFilename(), /_void_counter\.jpg$/);
     const film = await page.getAttribute("a[download]", "href");

@@ -108,10 +108,11 @@ describe("receipt and clip", () => {
 
   it("light the line that is being printed, and every line leads to where it is lit", () => {
     for (const [n, at] of lineTimes(13, 4_000, 5_300).entries()) expect(lineAt(13, 4_000, 5_300, at + 1)).toBe(n);
+    for (const [n, at] of lineTimes(12, 5_133, 5_910).entries()) expect(lineAt(12, 5_133, 5_910, at)).toBe(n);
     expect(lineAt(4, 1_000, 2_000, 900)).toBe(null);
     expect(lineAt(4, 1_000, 2_000, 2_100), "the last one for a moment").toBe(3);
     expect(lineAt(4, 1_000, 2_000, 60_000)).toBe(null);
-    expect(lineAt(4, 1_000, 1_000, 1_000), "printed at once").toBe(3);
+    expect(lineAt(4, 1_000, 1_000, 1_000), "printed at once").toBe("all");
   });
 
   it("light what happened last, and everything of that instant", () => {
