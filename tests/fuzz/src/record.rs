@@ -65,6 +65,7 @@ fn shown(record: &Record) {
         Record::Quarantined(item) => serde_json::to_value(item),
         Record::ClipRequest(request) => serde_json::to_value(request),
         Record::ClipReport(report) => serde_json::to_value(report),
+        Record::Look(look) => serde_json::to_value(look),
     };
     json.expect("every record has a JSON form");
 }

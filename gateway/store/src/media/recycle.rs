@@ -207,7 +207,7 @@ impl Writer {
                     records: used.entries.len(),
                     header: None,
                 };
-                if last.kind == Kind::Index {
+                if last.kind == Kind::Index && tells_all(&current, &used, last.offset)? {
                     let size = end - u64::from(last.offset);
                     return self
                         .media
@@ -220,6 +220,20 @@ impl Writer {
             }
         }
     }
+}
+
+/// Whether the index at `at` names every record that was found. One that says less would hide what
+/// can be read.
+fn tells_all(current: &Current, used: &Used, at: u32) -> io::Result<bool> {
+    let index = super::read::index_at_offset(current.file.as_ref(), current.salt, at)?;
+    let told = index.unwrap_or_default();
+    let mut told = told.iter();
+    // Both are in the order of their places.
+    Ok(used
+        .entries
+        .iter()
+        .filter(|entry| entry.kind != Kind::Index)
+        .all(|entry| told.any(|named| named == entry)))
 }
 
 impl Inner {
