@@ -10,6 +10,7 @@ mod explain;
 mod tls;
 
 pub use distance::Distance;
+pub use expiry::not_after;
 pub use explain::{Reaction, Trouble, explain};
 pub use tls::install_crypto;
 

@@ -7,6 +7,7 @@
 pub mod cameras;
 pub mod keys;
 pub mod layers;
+mod web;
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -18,6 +19,7 @@ use tillwatch_protocol::{DetectionSettings, ReceiptPolicy, RegisterId, StoreCode
 
 pub use cameras::Camera;
 pub use layers::{ConfigError, Layers, Origin};
+pub use web::{LoginPolicy, Web, WebTls};
 
 /// A secret that shows itself to nobody.
 #[derive(Clone, PartialEq, Eq, Deserialize)]
@@ -331,41 +333,6 @@ impl Default for Printer {
             idle_ms: 3_000,
         }
     }
-}
-
-/// Page and API.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Web {
-    /// Where to listen; loopback only.
-    pub listen: SocketAddr,
-    /// When a login is asked for.
-    pub login: LoginPolicy,
-    /// Hours that a session lasts.
-    pub session_hours: u32,
-    /// Minutes without a request that end a session.
-    pub idle_minutes: u32,
-}
-
-impl Default for Web {
-    fn default() -> Self {
-        Self {
-            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
-            login: LoginPolicy::Auto,
-            session_hours: 12,
-            idle_minutes: 30,
-        }
-    }
-}
-
-/// When the page asks for a login.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum LoginPolicy {
-    /// On the network always; on this machine once the first login has been made.
-    Auto,
-    /// Always.
-    Always,
 }
 
 /// A listener of its own for tills.

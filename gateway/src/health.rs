@@ -53,6 +53,8 @@ pub mod part {
     pub const INGEST: &str = "ingest";
     /// The socket of local commands.
     pub const CONTROL: &str = "control";
+    /// Page and API with TLS, and their certificate.
+    pub const WEB: &str = "web";
     /// Head office's broker.
     pub const UPLINK: &str = "uplink";
     /// The cameras, by number.

@@ -2,6 +2,7 @@
 
 mod devices;
 pub mod footage;
+mod page;
 mod upkeep;
 
 use crate::clock::Clocks;
@@ -55,6 +56,14 @@ pub enum RunError {
         /// What the system said.
         why: std::io::Error,
     },
+    /// Beyond loopback there is no page without TLS.
+    #[error("cannot listen on {address} without a certificate: {why}")]
+    Certificate {
+        /// The address.
+        address: std::net::IpAddr,
+        /// Why there is none.
+        why: web::tls::TlsError,
+    },
     /// A device is named in a way that no device can be.
     #[error(transparent)]
     Device(#[from] tillwatch_drivers::DriverError),
@@ -97,7 +106,11 @@ impl RunError {
     pub fn is_usage(&self) -> bool {
         matches!(
             self,
-            Self::Locked { .. } | Self::Device(_) | Self::Config(_) | Self::Listen { .. }
+            Self::Locked { .. }
+                | Self::Device(_)
+                | Self::Config(_)
+                | Self::Listen { .. }
+                | Self::Certificate { .. }
         )
     }
 }
@@ -197,6 +210,15 @@ pub async fn run(
     // Before the first part counts anything.
     web::metrics::install();
     let identity = Arc::new(identity(&config, demo)?);
+    if demo && !config.web.listen.ip().is_loopback() {
+        return Err(RunError::Config(crate::config::Invalid {
+            key: "web.listen".into(),
+            why: format!(
+                "is {}: the demo has no login and stays on loopback",
+                config.web.listen
+            ),
+        }));
+    }
     // Before listening: of two daemons on the same data the second one is told whose they are.
     let (store, notices) = {
         let config = config.clone();
@@ -437,11 +459,7 @@ async fn start_servers(
     listener: TcpListener,
     parts: &CancellationToken,
 ) -> Result<Vec<tokio::task::JoinHandle<()>>, RunError> {
-    let mut servers = vec![tokio::spawn(web::serve_http(
-        listener,
-        shared.clone(),
-        parts.clone(),
-    ))];
+    let mut servers = vec![page::serve(shared, config, listener, parts).await?];
     let health = &shared.health;
     match config.ingest.listen {
         Some(address) => {

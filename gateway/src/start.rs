@@ -162,9 +162,14 @@ fn welcome(mode: Mode, config: &Config, started: &Started, news: &mpsc::Sender<S
         );
     }
     let web = started.web;
+    let scheme = if web.ip().is_loopback() {
+        "http"
+    } else {
+        "https"
+    };
     let data = config.data.display();
     text.push_str(&format!(
-        "API:      http://{web}/api/status   (metrics: /metrics, live: /api/live)\n"
+        "API:      {scheme}://{web}/api/status   (metrics: /metrics, live: /api/live)\n"
     ));
     if let Some(host) = &config.uplink.mqtt.host {
         let port = config.uplink.mqtt.effective_port();

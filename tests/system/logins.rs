@@ -11,7 +11,7 @@ mod support;
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Output;
-use support::gateway::Gateway;
+use support::gateway::{Gateway, program};
 
 fn text(output: &Output) -> String {
     let both = [&output.stdout[..], &output.stderr[..]].concat();
@@ -97,4 +97,24 @@ fn a_lost_password_is_reset_at_the_register_and_a_restart_logs_nobody_out() {
     assert!(text(&short).contains("8 characters"), "{}", text(&short));
     let none = gateway.command_with(&["logins", "reset", "ann"], "");
     assert_eq!(none.status.code(), Some(2));
+}
+
+#[test]
+fn beyond_loopback_there_is_no_page_without_a_certificate() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("tillwatch.toml");
+    let data = folder.path().join("data");
+    let keys = format!(
+        "data = \"{}\"\n[web]\nlisten = \"0.0.0.0:0\"\n[web.tls]\ncert_file = \"{0}/gone.pem\"\nkey_file = \"{0}/gone.key\"\n",
+        data.display()
+    );
+    std::fs::write(&config, keys).unwrap();
+    let refused = program().args(["run", "--config"]).arg(&config).output();
+    let refused = refused.unwrap();
+    assert_eq!(refused.status.code(), Some(2));
+    let why = text(&refused);
+    assert!(
+        why.contains("without a certificate") && why.contains("gone.pem"),
+        "{why}"
+    );
 }

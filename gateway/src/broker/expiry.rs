@@ -13,7 +13,8 @@ const SEQUENCE: u8 = 0x30;
 const VERSION: u8 = 0xA0;
 
 /// `notAfter` of a certificate in DER form; `None` if it has another structure.
-pub(super) fn not_after(certificate: &[u8]) -> Option<Timestamp> {
+#[must_use]
+pub fn not_after(certificate: &[u8]) -> Option<Timestamp> {
     let (certificate, _) = expect(SEQUENCE, certificate)?;
     let (to_be_signed, _) = expect(SEQUENCE, certificate)?;
     let rest = match element(to_be_signed)? {

@@ -208,13 +208,10 @@ impl Config {
             500,
             60_000,
         )?;
-        if !self.web.listen.ip().is_loopback() {
+        if self.web.tls.cert_file.is_some() != self.web.tls.key_file.is_some() {
             return Err(invalid(
-                "web.listen",
-                format!(
-                    "is {}: page and API have no login yet and stay on loopback (127.0.0.1 or [::1])",
-                    self.web.listen
-                ),
+                "web.tls.cert_file",
+                "and `key_file` belong together; one is missing",
             ));
         }
         between(

@@ -52,7 +52,7 @@ pub struct Options {
     /// Where everything is kept (`data`).
     #[arg(long, global = true, value_name = "DIR")]
     pub data: Option<PathBuf>,
-    /// Where page and API listen, loopback only (`web.listen`).
+    /// Where page and API listen; beyond loopback with TLS and login (`web.listen`).
     #[arg(long, global = true, value_name = "ADDR")]
     pub listen: Option<SocketAddr>,
 }

@@ -3,6 +3,7 @@
 //! | way | who | what is checked |
 //! | --- | --- | --- |
 //! | loopback HTTP | anybody on this machine, and its browser, until somebody is set up; then who logged in | `Host` names this machine (against DNS rebinding); a changing request from a page comes from our own page |
+//! | network, with TLS | who logged in | the cookie of a session or a bearer token; the origin likewise |
 //! | passed on by a proxy (`Forwarded`, `X-Forwarded-For`) | who logged in | the cookie of a session or a bearer token; the origin likewise |
 //! | control socket | users of this machine | the kernel's word for user and groups: root and the daemon's user change, its group looks |
 //! | ingest | tills on the network | the bearer token, in constant time; one route only |
@@ -14,11 +15,11 @@ pub(super) use standing::{COOKIE, Login, Standing, limits};
 use super::peer::{Own, Peer, Rights};
 use super::problem::Problem;
 use super::rights;
-use super::serve::Shutdown;
+use super::serve::{Address, Encrypted, Shutdown};
 use crate::Shared;
 use crate::logins::{Right, Role};
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::{HeaderMap, Method, header, uri::Authority};
+use axum::http::{HeaderMap, HeaderValue, Method, header, uri::Authority};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use sha2::{Digest, Sha256};
@@ -39,6 +40,8 @@ const TOKEN_MIN: usize = 16;
 pub enum Access {
     /// Page and API on loopback.
     Page(HostNames),
+    /// Page and API on the network, encrypted.
+    Network(HostNames),
     /// The control socket; requests carry a [`Peer`] extension.
     Control,
     /// Tills, with a token; without one only by names of loopback.
@@ -190,7 +193,9 @@ pub(super) async fn check(
     mut request: Request,
     next: Next,
 ) -> Response {
-    match allow(&access, &shared, &request) {
+    let vouched = request.extensions().get::<Encrypted>();
+    let insist = vouched.is_some_and(|encrypted| encrypted.vouched);
+    let mut response = match allow(&access, &shared, &request) {
         Ok((caller, standing)) => {
             if let Some(person) = &standing.person {
                 // What is streamed ends with the session; that ends with the program.
@@ -203,7 +208,13 @@ pub(super) async fn check(
             next.run(request).await
         }
         Err(problem) => problem.into_response(),
+    };
+    if insist {
+        let insist = HeaderValue::from_static("max-age=31536000");
+        let headers = response.headers_mut();
+        headers.insert(header::STRICT_TRANSPORT_SECURITY, insist);
     }
+    response
 }
 
 fn allow(
@@ -216,8 +227,13 @@ fn allow(
         Method::GET | Method::HEAD | Method::OPTIONS
     );
     match access {
-        Access::Page(names) => {
-            let here = !standing::passed_on(request.headers());
+        Access::Page(names) | Access::Network(names) => {
+            let near = match request.extensions().get::<Address>() {
+                Some(Address::Tcp(address)) => address.ip().to_canonical().is_loopback(),
+                // The loopback listener has no other peers.
+                _ => matches!(access, Access::Page(_)),
+            };
+            let here = near && !standing::passed_on(request.headers());
             if here {
                 check_host(names, request)?;
             }

@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | [`serve`] | the listeners: loopback, control socket, ingest; bounds of connections |
 //! | `stall` | ends connections whose readers take nothing |
+//! | [`tls`] | the certificate beyond loopback |
 //! | [`access`] | who may ask for what: `Host`, `Origin`, peer credentials, bearer token |
 //! | `rights` | which route asks for which right |
 //! | `session` | logging in and out, the first set-up |
@@ -47,11 +48,12 @@ pub mod serve;
 mod session;
 mod stall;
 pub mod status;
+pub mod tls;
 pub mod view;
 
 pub use access::{Access, HostNames, Token, TokenError};
 pub use people::{AccessView, LoginView};
-pub use serve::{LISTEN_AGAIN, ServeError, serve_control, serve_http, serve_ingest};
+pub use serve::{LISTEN_AGAIN, ServeError, serve_control, serve_http, serve_https, serve_ingest};
 
 use crate::Shared;
 use axum::Router;
@@ -172,7 +174,7 @@ pub fn router(shared: Shared, access: Access) -> Router {
         looks: audit::Looks::default(),
     };
     let routes = match access {
-        Access::Page(_) | Access::Control => routes(),
+        Access::Page(_) | Access::Network(_) | Access::Control => routes(),
         Access::Ingest(_) => vec![pos_events()],
     };
     let mut router = Router::new();
@@ -180,7 +182,7 @@ pub fn router(shared: Shared, access: Access) -> Router {
         router = router.route(path, methods);
     }
     let router = match access {
-        Access::Page(_) => router.fallback(page::fallback),
+        Access::Page(_) | Access::Network(_) => router.fallback(page::fallback),
         Access::Control | Access::Ingest(_) => router.fallback(unknown),
     };
     router

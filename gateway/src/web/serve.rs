@@ -2,6 +2,10 @@
 //! header bytes, the time for a header, for a request, for taking an answer, for the last answers at
 //! the end.
 
+mod https;
+
+pub use https::serve_https;
+
 use super::access::{Access, HostNames, Token, TokenError};
 use super::peer::Peer;
 use super::stall::{self, Stalling};
@@ -24,6 +28,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, UnixListener, UnixStream};
 use tokio::sync::Semaphore;
+use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
@@ -48,10 +53,8 @@ const SOCKET_PATH_BYTES: usize = 107;
 /// Why a listener cannot serve.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
-    /// Page and API have no login: they stay on loopback.
-    #[error(
-        "{0} is not a loopback address; page and API have no login and stay on 127.0.0.1 or [::1]"
-    )]
+    /// Without TLS they stay on loopback.
+    #[error("{0} is not a loopback address; page and API are served there with TLS only")]
     NotLoopback(SocketAddr),
     /// Tills on the network must show a token.
     #[error("{0} is not a loopback address; set ingest.token_file")]
@@ -91,7 +94,10 @@ pub struct Shutdown(pub CancellationToken);
 
 /// The connection is encrypted. An extension of every request that came so.
 #[derive(Debug, Clone, Copy)]
-pub struct Encrypted;
+pub struct Encrypted {
+    /// Somebody vouches for the certificate: browsers may insist on it from now on.
+    pub vouched: bool,
+}
 
 /// Where a request came from. An extension of every request.
 #[derive(Debug, Clone)]
@@ -258,6 +264,7 @@ async fn bind_control(path: &Path) -> Result<UnixListener, ServeError> {
 
 enum Listener {
     Tcp(TcpListener),
+    Tls(TcpListener, TlsAcceptor, Encrypted),
     Unix(UnixListener),
 }
 
@@ -285,8 +292,28 @@ async fn serve(listener: &Listener, router: Router, shutdown: CancellationToken)
         };
         extensions.insert(Shutdown(shutdown.clone()));
         let (router, shutdown) = (router.clone(), shutdown.clone());
+        let tls = match listener {
+            Listener::Tls(_, acceptor, encrypted) => {
+                extensions.insert(*encrypted);
+                Some(acceptor.clone())
+            }
+            Listener::Tcp(_) | Listener::Unix(_) => None,
+        };
         connections.spawn(async move {
             let _place = place;
+            let socket = match tls {
+                None => socket,
+                Some(acceptor) => {
+                    let agreed = tokio::select! {
+                        () = shutdown.cancelled() => None,
+                        agreed = https::agree(acceptor, socket) => agreed,
+                    };
+                    match agreed {
+                        Some(socket) => socket,
+                        None => return,
+                    }
+                }
+            };
             connection(socket, router, extensions, shutdown, stall::STALL).await;
         });
     }
@@ -302,7 +329,7 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Duplex for T {}
 async fn accept(listener: &Listener) -> io::Result<(Socket, Extensions)> {
     let mut extensions = Extensions::new();
     match listener {
-        Listener::Tcp(listener) => {
+        Listener::Tcp(listener) | Listener::Tls(listener, ..) => {
             let (socket, address) = listener.accept().await?;
             // Answers are small; a peer that is gone already shows when it is read from.
             let _ = socket.set_nodelay(true);

@@ -8,6 +8,7 @@ pub(super) mod films;
 mod guards;
 mod live;
 mod logins;
+mod network;
 mod overview;
 mod page;
 mod sockets;

@@ -247,7 +247,7 @@ pub const KEYS: &[Key] = &[
     key(
         "web.listen",
         Kind::Text,
-        "Where page and API listen; loopback only. Flag: --listen.",
+        "Where page and API listen; beyond loopback (0.0.0.0:8443) with TLS, and with a login always.\nFlag: --listen.",
     ),
     key(
         "web.login",
@@ -263,6 +263,18 @@ pub const KEYS: &[Key] = &[
         "web.idle_minutes",
         Kind::Integer,
         "Minutes without a request that end it, 1 to 1440.",
+    ),
+    unset(
+        "web.tls.cert_file",
+        Kind::Text,
+        "\"/etc/tillwatch/web.pem\"",
+        "Certificate chain beyond loopback (PEM), read again at a reload. Without it the gateway makes\nits own; `tillwatch status` shows its fingerprint.",
+    ),
+    unset(
+        "web.tls.key_file",
+        Kind::Text,
+        "\"/etc/tillwatch/web.key\"",
+        "Its key (PEM).",
     ),
     unset(
         "ingest.listen",

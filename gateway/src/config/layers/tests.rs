@@ -123,7 +123,7 @@ fn wrong_types_and_impossible_values_name_the_key() {
     assert!(complaint("timezone = \"Mars/Olympus\"", &[]).contains("timezone"));
     assert!(complaint("opening_hours = \"6-23\"", &[]).contains("opening_hours"));
     assert!(complaint("[uplink]\nwindow = 0", &[]).contains("uplink.window"));
-    assert!(complaint("[web]\nlisten = \"0.0.0.0:8080\"", &[]).contains("web.listen"));
+    assert!(complaint("[web.tls]\ncert_file = \"a.pem\"", &[]).contains("web.tls.cert_file"));
     assert!(complaint("receipt_policy = \"sometimes\"", &[]).contains("receipt_policy"));
     assert!(
         complaint("[detection]\nbase = { void_transaction = 3 }", &[])
