@@ -27,6 +27,9 @@ pub struct SessionView {
     rights: Vec<Right>,
     /// When the session ends, whatever happens, RFC 3339 in UTC.
     expires: Option<String>,
+    /// Seconds without somebody at the page after which the page ends it: what the page asks by
+    /// itself would keep it alive.
+    idle_s: Option<u64>,
     /// The set-up asks for the code that `tillwatch status` shows on the register.
     code_needed: bool,
 }
@@ -81,6 +84,7 @@ fn view(app: &App, standing: &Standing) -> SessionView {
         }),
         rights: standing.rights.to_vec(),
         expires: person.map(|person| rfc3339(person.expires_us)),
+        idle_s: person.map(|_| u64::from(app.shared.config.borrow().web.idle_minutes) * 60),
         code_needed: standing.code_needed,
     }
 }

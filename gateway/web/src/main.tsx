@@ -7,7 +7,7 @@ import type { View } from "./core/route";
 import { start } from "./io/live";
 import { applyTheme } from "./io/prefs";
 import { route, startRouter } from "./io/router";
-import { loadSession, loginNeeded, session, sessionProblem } from "./io/session";
+import { loadSession, loginNeeded, session, sessionProblem, watchIdle } from "./io/session";
 import { Trouble } from "./ui/bits";
 import { startKeys } from "./ui/keys";
 import { LoginPage, SetUp } from "./ui/login";
@@ -60,6 +60,7 @@ function Page(): JSX.Element {
 applyTheme();
 startRouter();
 startKeys();
+watchIdle();
 void loadSession();
 const place = document.getElementById("page");
 if (place) render(<Page />, place);

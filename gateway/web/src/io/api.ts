@@ -49,7 +49,9 @@ export async function ask(path: string, asked: Asked = {}): Promise<Response> {
 /** The answer as JSON. */
 export async function get<T>(path: string, asked: Asked = {}): Promise<T> {
   const response = await ask(path, asked);
-  return (response.status === 204 ? undefined : await response.json()) as T;
+  // What is done may have nothing to say.
+  const text = await response.text();
+  return (text === "" ? undefined : JSON.parse(text)) as T;
 }
 
 /** Sends JSON, gives JSON. */

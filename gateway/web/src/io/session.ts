@@ -59,6 +59,28 @@ function arrived(now: Session): void {
   for (const one of resolve) one(true);
 }
 
+const LOOK_EVERY_MS = 10_000;
+
+/**
+ * Ends the session when nobody has been at the page for as long as the box allows: what the page
+ * asks by itself would keep it alive, and footage on an empty desk is what the limit is for.
+ */
+export function watchIdle(): void {
+  let last = Date.now();
+  for (const kind of ["pointerdown", "pointermove", "keydown", "wheel", "touchstart"]) {
+    window.addEventListener(kind, () => (last = Date.now()), { passive: true, capture: true });
+  }
+  setInterval(() => {
+    const now = session.value;
+    if (now?.login !== "in" || !now.idle_s || expired.value) return;
+    if (Date.now() - last < now.idle_s * 1000) return;
+    expired.value = true;
+    get<unknown>("/api/session", { method: "DELETE", bare: true }).catch(() => {
+      // Then it ends by itself, as soon as nothing is asked any more.
+    });
+  }, LOOK_EVERY_MS);
+}
+
 export async function logout(): Promise<void> {
   await get<unknown>("/api/session", { method: "DELETE", bare: true });
   await loadSession();

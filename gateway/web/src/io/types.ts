@@ -256,6 +256,7 @@ export interface Session {
   user: { name: string; role: string } | null;
   rights: Right[];
   expires: string | null;
+  idle_s?: number | null;
   code_needed: boolean;
 }
 
@@ -266,12 +267,14 @@ export interface Login {
   last: string | null;
 }
 
-export interface Audit {
+/** Somebody saw footage. */
+export interface Look {
+  seq: number;
   at: string;
   who: string;
   role: string | null;
-  from: string | null;
+  from: string;
   what: string;
-  clip?: string | null;
-  [more: string]: unknown;
+  clip: string | null;
+  camera: string;
 }

@@ -81,7 +81,9 @@ export function wanted(
   if (ms.length === 0) return [];
   const now = Math.max(0, frameAt(ms, at));
   if (!playing) {
+    // Those beside it for steps, and a few more so that playing begins at once.
     const beside = [now, now + 1, now - 1, now + 2, now - 2, now + 3, now - 3];
+    for (let n = now + 4; n < now + 12; n++) beside.push(n);
     return beside.filter((n) => n >= 0 && n < ms.length);
   }
   // At eight times the speed not every picture can be seen: only those are fetched that are.

@@ -79,7 +79,7 @@ export function LoginPage(): JSX.Element {
 export function Expired(): JSX.Element | null {
   if (!expired.value) return null;
   return (
-    <Dialog title="Please log in again">
+    <Dialog title="Please log in again" class="covers">
       <p>Your session has ended. What you typed is still here, and goes on as soon as you are back.</p>
       <LoginForm known={session.value?.user?.name} />
     </Dialog>
@@ -107,8 +107,8 @@ export function SetUp(): JSX.Element | null {
     >
       <p>The first login is a manager's. From then on the page asks for one, here and from the network.</p>
       <Field label="Your name" name="username" autocomplete="username" required value={name} autofocus onInput={(e) => setName(e.currentTarget.value)} />
-      <Field label="Password" name="password" type="password" autocomplete="new-password" required minLength={10} hint="At least 10 characters; a few words in a row are easy to keep in mind." value={password} onInput={(e) => setPassword(e.currentTarget.value)} />
-      {now.code_needed && <Field label="Code" name="code" autocomplete="one-time-code" required hint="The box tells it at `tillwatch status` and in its log." value={code} onInput={(e) => setCode(e.currentTarget.value)} />}
+      <Field label="Password" name="password" type="password" autocomplete="new-password" required minLength={8} hint="At least 8 characters; a few words in a row are easy to keep in mind." value={password} onInput={(e) => setPassword(e.currentTarget.value)} />
+      {now.code_needed && <Field label="Code" name="code" autocomplete="one-time-code" required hint="`tillwatch status` on the register shows it." value={code} onInput={(e) => setCode(e.currentTarget.value)} />}
       {why && <Trouble>{why}</Trouble>}
       <div class="row end">
         {now.rights.includes("look") && (

@@ -5,7 +5,7 @@ import { useState } from "preact/hooks";
 import { roleWords } from "../core/words";
 import { Failure, change, get, words } from "../io/api";
 import { session } from "../io/session";
-import type { Audit, Login } from "../io/types";
+import type { Login, Look } from "../io/types";
 import { Act, At, Empty, Trouble } from "../ui/bits";
 import { Dialog } from "../ui/dialog";
 import { useLoad } from "../ui/load";
@@ -14,8 +14,8 @@ import { say } from "../ui/toast";
 const ROLES = ["manager", "loss-prevention", "technician"];
 const ROLE_MEANS: Record<string, string> = {
   manager: "everything, logins too",
-  "loss-prevention": "looks, judges, sees footage",
-  technician: "looks, and sees the system; no footage, no verdicts",
+  "loss-prevention": "looks, judges, sees footage and who saw it",
+  technician: "looks, and sees how the box works; no footage, no verdicts",
 };
 const PAGE = 50;
 
@@ -119,7 +119,7 @@ function LoginDialog({ of, onClose, onDone }: { of: Login | null; onClose: () =>
         )}
         <p class="field">
           <label for="login-password">{of ? "New password, if it should change" : "Password"}</label>
-          <input id="login-password" type="password" autocomplete="new-password" required={!of} value={password} onInput={(event) => setPassword(event.currentTarget.value)} />
+          <input id="login-password" type="password" autocomplete="new-password" minLength={8} required={!of} value={password} onInput={(event) => setPassword(event.currentTarget.value)} />
         </p>
         <fieldset>
           <legend>Role</legend>
@@ -146,41 +146,61 @@ function LoginDialog({ of, onClose, onDone }: { of: Login | null; onClose: () =>
   );
 }
 
+const LOOKS: Record<string, string> = {
+  frames: "played",
+  sheet: "saw at one glance",
+  stream: "watched",
+  video: "downloaded the film",
+  still: "saw a picture",
+  export: "exported",
+  snapshot: "saw live",
+};
+
+/** Every look at footage: who, what, from where. */
 export function AuditLog(): JSX.Element | null {
-  const [limit, setLimit] = useState(PAGE);
-  const asked = useLoad<Audit[]>(session.value?.demo ? null : `audit ${limit}`, (signal) => get<Audit[]>(`/api/audit?limit=${limit}`, { signal }));
-  if (session.value?.demo || absent(asked.error)) return null;
+  const [older, setOlder] = useState<Look[]>([]);
+  const [end, setEnd] = useState(false);
+  const asked = useLoad<Look[]>("audit", (signal) => get<Look[]>(`/api/audit?limit=${PAGE}`, { signal }));
+  if (absent(asked.error)) return null;
+  const all = [...(asked.value ?? []), ...older];
+  const more = (): void => {
+    get<Look[]>(`/api/audit?limit=${PAGE}&before=${all[all.length - 1]?.seq ?? ""}`).then(
+      (page) => {
+        setOlder([...older, ...page]);
+        if (page.length < PAGE) setEnd(true);
+      },
+      (error: unknown) => say(words(error)),
+    );
+  };
   return (
-    <section class="card" aria-label="Who did what">
-      <h2>Who did what</h2>
+    <section class="card" aria-label="Who saw footage">
+      <header class="row between">
+        <h2>Who saw footage</h2>
+        <span class="dim small">one line stands for ten minutes of the same</span>
+      </header>
       {asked.why && <Trouble again={asked.again}>{asked.why}</Trouble>}
-      {asked.value?.length === 0 && <Empty title="Nothing yet">Logins, verdicts, and who looked at which footage are written down here.</Empty>}
+      {asked.value?.length === 0 && <Empty title="Nobody yet">Every look at footage is written down before the first picture is shown: who, from where, what.</Empty>}
       <table class="list">
         <tbody>
-          {(asked.value ?? []).map((entry, n) => (
-            <tr key={`${entry.at} ${n}`}>
+          {all.map((look) => (
+            <tr key={look.seq}>
               <td>
-                <At at={entry.at} long />
+                <At at={look.at} long />
               </td>
-              <th scope="row">{entry.who}</th>
-              <td class="dim">{entry.role ? roleWords(entry.role) : ""}</td>
+              <th scope="row">
+                {look.who} {look.role && <span class="dim plain">{roleWords(look.role)}</span>}
+              </th>
               <td>
-                {entry.what}
-                {entry.clip && (
-                  <>
-                    {" "}
-                    <a href={`/clips/${entry.clip}`}>clip</a>
-                  </>
-                )}
+                {LOOKS[look.what] ?? look.what} {look.clip && <a href={`/clips/${look.clip}`}>a clip</a>} <span class="dim">of {look.camera}</span>
               </td>
-              <td class="dim cut">{entry.from}</td>
+              <td class="dim cut">{look.from}</td>
             </tr>
           ))}
         </tbody>
       </table>
-      {asked.value && asked.value.length === limit && limit < 1_000 && (
-        <button type="button" class="quiet" onClick={() => setLimit(Math.min(1_000, limit + 200))}>
-          Show more
+      {asked.value?.length === PAGE && !end && (
+        <button type="button" class="quiet" onClick={more}>
+          Show older ones
         </button>
       )}
     </section>

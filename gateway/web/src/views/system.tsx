@@ -27,10 +27,10 @@ export function System(): JSX.Element {
           </div>
           <div class="plots">
             <Box of={of} />
-            <Quarantine total={of.quarantine.total} evicted={of.quarantine.evicted} />
+            {may("system") && <Quarantine total={of.quarantine.total} evicted={of.quarantine.evicted} />}
           </div>
           {may("logins") && <Logins />}
-          {may("system") && <AuditLog />}
+          {may("footage") && <AuditLog />}
         </>
       )}
     </div>

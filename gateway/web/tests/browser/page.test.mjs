@@ -169,12 +169,20 @@ describe("the page", { skip, concurrency: false, timeout: 240_000 }, () => {
     const duration = Date.parse(alert.clip.to) - Date.parse(alert.clip.from);
     assert.ok(Math.abs((await place()) - duration * 0.3) < 60, `at ${await place()} of ${duration}`);
 
+    // Fetched before: a slow machine makes the clock wait for its pictures, which is as it should be.
+    await page.evaluate(
+      ([clip, version, count]) =>
+        Promise.all(Array.from({ length: count }, (_, n) => fetch(`/api/clips/${clip}/frames/${n}.jpg?camera=0&version=${version}`).then((of) => of.blob()))),
+      [alert.clip_id, times.version, ms.length],
+    );
     const before = await place();
+    const began = Date.now();
     await page.keyboard.press(" ");
     await page.waitForTimeout(1_500);
     await page.keyboard.press(" ");
     const played = (await place()) - before;
-    assert.ok(played > 1_000 && played < 1_900, `${played} ms were played in 1.5 s`);
+    const passed = Date.now() - began;
+    assert.ok(played > 1_000 && played <= passed, `${played} ms were played in ${passed} ms`);
     const newest = ms.findLastIndex((of) => of <= before + played);
     await until("the picture of that place", async () => Math.abs((await frame()) - newest) <= 1);
 
@@ -256,8 +264,7 @@ describe("the page", { skip, concurrency: false, timeout: 240_000 }, () => {
   test("stays smooth with ten thousand alerts", async () => {
     const some = (await shop.get("/api/alerts?limit=1"))[0];
     const id = (n) => `00000000-0000-4000-8000-${String(n).padStart(12, "0")}`;
-    const { page } = await open(context, "about:blank").catch(() => ({ page: null }));
-    const tab = page ?? (await context.newPage());
+    const tab = await context.newPage();
     await tab.route(/\/api\/alerts\?/, async (route) => {
       const query = new URL(route.request().url()).searchParams;
       const from = query.has("before") ? Number(query.get("before").slice(-12)) + 1 : 0;

@@ -81,6 +81,25 @@ describe("the session", { skip, concurrency: false, timeout: 240_000 }, () => {
     await own.close();
   });
 
+  test("ends when nobody is at the page, though the page itself goes on asking", async () => {
+    const state = { session: as("in", { name: "kim", role: "manager" }, ALL, { idle_s: 600 }) };
+    const own = await context(state);
+    const tab = await own.newPage();
+    let ended = false;
+    tab.on("request", (request) => (ended ||= request.method() === "DELETE" && request.url().endsWith("/api/session")));
+    await tab.clock.install();
+    await tab.goto(`${shop.url}/alerts`);
+    await tab.waitForSelector(".who");
+    await tab.clock.fastForward(500_000);
+    await tab.mouse.move(300, 300);
+    await tab.clock.fastForward(500_000);
+    assert.equal(await tab.locator("dialog").count(), 0, "somebody was there meanwhile");
+    await tab.clock.fastForward(700_000);
+    await tab.waitForSelector("dialog[open] >> text=Please log in again");
+    assert.equal(ended, true);
+    await own.close();
+  });
+
   test("of a technician disables what is not his, with the reason", async () => {
     const own = await context({ session: as("in", { name: "jo", role: "technician" }, ["look", "system"]) });
     const asked = [];
@@ -125,6 +144,60 @@ describe("the session", { skip, concurrency: false, timeout: 240_000 }, () => {
     const { page } = await open(own, shop.url, /./);
     await page.waitForSelector("dialog input[name=code]");
     assert.equal(await page.locator("dialog >> text=Not now").count(), 0);
+    await own.close();
+  });
+});
+
+describe("a real register", { skip, concurrency: false, timeout: 120_000 }, () => {
+  let shop;
+  let chrome;
+  before(async () => {
+    shop = await register("[storage]\nlog_mib = 64\n");
+    chrome = await browser();
+  });
+  after(async () => {
+    await chrome?.close();
+    await shop?.stop();
+  });
+
+  test("is set up at the page, has logins with roles, and lets nobody else in", async () => {
+    const own = await chrome.newContext({ viewport: { width: 1366, height: 860 } });
+    const { page, wrong } = await open(own, shop.url);
+    assert.equal(await page.locator(".strip .tag").count(), 0, "it is no demo");
+    await page.waitForSelector(".witness.absent");
+    await page.click("text=Make the first login");
+    await page.fill("dialog input[name=username]", "kim");
+    await page.fill("dialog input[name=password]", "three words in a row");
+    await page.click("dialog button.main");
+    await page.waitForSelector(".who:has-text('kim')");
+    assert.equal((await fetch(`${shop.url}/api/alerts`)).status, 401, "from now on a login is asked for");
+
+    await page.goto(`${shop.url}/system`);
+    await page.click("text=New login");
+    await page.fill("#login-name", "jo");
+    await page.fill("#login-password", "four more words here");
+    await page.click("dialog >> text=technician");
+    await page.click("dialog button.main");
+    await page.waitForSelector(".list th:has-text('jo')");
+    assert.deepEqual(await seriousFindings(page), []);
+    const last = page.locator("tr", { hasText: "kim" }).locator("button", { hasText: "Remove" });
+    assert.equal(await last.getAttribute("aria-disabled"), "true", "the last manager stays");
+    await page.waitForSelector("text=Who saw footage");
+    assert.deepEqual(wrong, []);
+    await page.click("text=Log out");
+    await page.waitForSelector("input[name=password]");
+
+    await page.fill("input[name=username]", "jo");
+    await page.fill("input[name=password]", "not the right words");
+    await page.keyboard.press("Enter");
+    await page.waitForSelector(".trouble");
+    await page.fill("input[name=password]", "four more words here");
+    await page.keyboard.press("Enter");
+    await page.waitForSelector(".who:has-text('technician')");
+    await page.goto(`${shop.url}/system`);
+    await page.waitForSelector("text=Devices and connections");
+    assert.equal(await page.locator("text=New login").count(), 0);
+    assert.equal(await page.locator("text=Who saw footage").count(), 0);
     await own.close();
   });
 });
