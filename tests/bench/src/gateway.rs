@@ -5,7 +5,7 @@ use anyhow::{Context, Result, bail, ensure};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::fs::{File, OpenOptions};
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
@@ -162,6 +162,8 @@ pub struct Gateway {
     /// From the call to the program's first line, which it writes when it is up.
     pub took: Duration,
     pid: Pid,
+    /// Where it answers HTTP.
+    address: String,
 }
 
 impl Gateway {
@@ -204,6 +206,7 @@ impl Gateway {
             lines,
             took: Duration::ZERO,
             pid,
+            address: String::new(),
         };
         loop {
             let Ok(line) = gateway.lines.recv_timeout(Duration::from_secs(120)) else {
@@ -212,8 +215,11 @@ impl Gateway {
                     gateway.child.try_wait()?
                 );
             };
-            if line.starts_with("API:") {
+            if let Some(told) = line.strip_prefix("API:") {
                 gateway.took = began.elapsed();
+                let url = told.split_whitespace().find(|word| word.contains("://"));
+                let address = url.and_then(|url| url.split('/').nth(2));
+                gateway.address = address.unwrap_or_default().to_owned();
                 break;
             }
         }
@@ -221,6 +227,21 @@ impl Gateway {
             gateway.pid = only_child(gateway.pid)?;
         }
         Ok(gateway)
+    }
+
+    /// A figure that it shows at `/metrics`.
+    pub fn metric(&self, name: &str) -> Result<f64> {
+        let mut stream = std::net::TcpStream::connect(&self.address)?;
+        let host = &self.address;
+        write!(stream, "GET /metrics HTTP/1.0\r\nHost: {host}\r\n\r\n")?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        let value = answer
+            .lines()
+            .find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        Ok(value
+            .with_context(|| format!("no metric {name}"))?
+            .parse()?)
     }
 
     /// SIGTERM, and waits for the end.

@@ -14,6 +14,7 @@ mod gateway;
 mod inside;
 mod measure;
 mod mqtt;
+mod pictures;
 mod till;
 mod trace;
 
@@ -69,6 +70,8 @@ enum What {
     Media(measure::media::Options),
     /// Ten minutes of a camera's JPEGs as an MP4 file.
     Remux(measure::remux::Options),
+    /// Seeing motion and blinding in a camera's pictures.
+    Motion(measure::motion::Options),
     /// What a day of an ordinary shop writes.
     OrdinaryDay(measure::day::Options),
     /// Fills a log and dies (part of `restart`).
@@ -92,6 +95,7 @@ fn main() -> Result<ExitCode> {
         What::Restart(o) => measure::restart::run(o, &place, &mut report)?,
         What::Media(o) => measure::media::run(o, &place, &mut report)?,
         What::Remux(o) => measure::remux::run(o, &place, &mut report)?,
+        What::Motion(o) => measure::motion::run(o, &mut report)?,
         What::OrdinaryDay(o) => measure::day::run(o, &place, &mut report)?,
         What::Fill(o) => measure::restart::fill(o)?,
     }

@@ -8,6 +8,7 @@ pub mod enqueue;
 pub mod events;
 pub mod idle;
 pub mod media;
+pub mod motion;
 pub mod receipt;
 pub mod remux;
 pub mod restart;

@@ -1,8 +1,10 @@
-//! The program with a register's devices and head office connected, no camera, and nothing to do.
+//! The program with a register's devices and head office connected, and nothing to do: without a
+//! camera, and with one.
 
 use crate::broker::Mosquitto;
 use crate::figures::{Report, count};
 use crate::gateway::{Gateway, Place, Register, pause};
+use crate::pictures::drawn;
 use crate::trace;
 use anyhow::Result;
 use std::collections::BTreeMap;
@@ -14,6 +16,9 @@ pub struct Options {
     /// Seconds of idleness, once plain and once under strace.
     #[arg(long, default_value_t = 60)]
     seconds: u64,
+    /// Seconds until the memory of what the camera saw is full, before it is looked at.
+    #[arg(long, default_value_t = 150)]
+    filling: u64,
 }
 
 /// What starting causes is over by then.
@@ -75,6 +80,8 @@ pub fn run(options: &Options, place: &Place, report: &mut Report) -> Result<()> 
     }
     report.note(&format!("the others: {others:?}"));
 
+    with_camera(options, place, &broker, report)?;
+
     let program = place.program()?;
     let size = std::fs::metadata(&program)?.len();
     report.figure("binary as built", mib(size / 1024), "MiB");
@@ -93,4 +100,48 @@ pub fn run(options: &Options, place: &Place, report: &mut Report) -> Result<()> 
         );
     }
     Ok(())
+}
+
+/// A camera of 640×480 at 15 pictures a second, played from a file.
+fn with_camera(
+    options: &Options,
+    place: &Place,
+    broker: &Mosquitto,
+    report: &mut Report,
+) -> Result<()> {
+    let register = Register::with_drawer(place, Some(broker))?;
+    let footage = register.folder.path().join("footage.mjpeg");
+    let pictures: Vec<Vec<u8>> = (0..60).map(drawn).collect::<Result<_>>()?;
+    std::fs::write(&footage, pictures.concat())?;
+    let mut config = std::fs::read_to_string(&register.config)?;
+    config.push_str(&format!(
+        "[cameras.counter]\nreplay = \"{}\"\nfps = 15\ncustomer_side = \"0,0,100,50\"\n",
+        footage.display()
+    ));
+    std::fs::write(&register.config, config)?;
+    let gateway = Gateway::start(place, &register.config, &[])?;
+    pause(Duration::from_secs(options.filling));
+    let (before, written) = (gateway.processor_time()?, gateway.written_to_disk()?);
+    let idle = Duration::from_secs(options.seconds);
+    pause(idle);
+    let used = gateway.processor_time()? - before;
+    let written = gateway.written_to_disk()? - written;
+    let mib = |bytes: f64| bytes / 1024.0 / 1024.0;
+    let ring = mib(gateway.metric("frames_memory_bytes")?);
+    let resident = mib(count(gateway.status("VmRSS")?) * 1024.0);
+    report.note("with a camera of 640×480, 15 pictures a second");
+    report.figure("resident memory", resident, "MiB");
+    report.figure("  of it what the camera saw", ring, "MiB");
+    report.at_most("  without that", resident - ring, 25.0, "MiB");
+    report.figure(
+        "processor time",
+        used.as_secs_f64() / idle.as_secs_f64() * 100.0,
+        "% of one core",
+    );
+    report.figure(
+        "written to the disk",
+        count(written) * 60.0 / count(options.seconds),
+        "bytes/min",
+    );
+    gateway.stop()
 }
