@@ -194,8 +194,10 @@ impl App {
 #[into_params(parameter_in = Query)]
 pub struct AuditQuery {
     /// At most this many, 1 to 1000; 100 without.
+    #[param(minimum = 1, maximum = 1000)]
     limit: Option<usize>,
     /// Only those before this position: the `seq` of the last one of the page before.
+    #[serde(default, deserialize_with = "super::live::position")]
     before: Option<u64>,
 }
 

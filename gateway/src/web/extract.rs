@@ -1,10 +1,12 @@
 //! axum's extractors, with problem documents when they refuse.
 
 use super::problem::Problem;
+use axum::body::{Body, Bytes};
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
 
-/// A JSON body.
+/// A JSON body: an object. serde would also take an array of its members in their order, which
+/// nobody means.
 #[derive(Debug)]
 pub struct Json<T>(pub T);
 
@@ -12,7 +14,17 @@ impl<S: Send + Sync, T: serde::de::DeserializeOwned> FromRequest<S> for Json<T> 
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        Ok(Self(axum::Json::from_request(request, state).await?.0))
+        let (parts, body) = request.into_parts();
+        let whole = Request::from_parts(parts.clone(), body);
+        let body = Bytes::from_request(whole, state).await?;
+        let first = body.iter().find(|byte| !byte.is_ascii_whitespace());
+        let is_array = first == Some(&b'[');
+        let request = Request::from_parts(parts, Body::from(body));
+        let read = axum::Json::from_request(request, state).await?.0;
+        if is_array {
+            return Err(Problem::content("send a JSON object, not an array"));
+        }
+        Ok(Self(read))
     }
 }
 

@@ -40,10 +40,10 @@ pub struct LiveQuery {
 }
 
 /// No log gets beyond what a signed number holds, as which many programs read positions.
-fn position<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<u64>, D::Error> {
+pub(super) fn position<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<u64>, D::Error> {
     let position = u64::deserialize(from)?;
     if i64::try_from(position).is_err() {
-        return Err(serde::de::Error::custom("`after` is no position in a log"));
+        return Err(serde::de::Error::custom("this is no position in a log"));
     }
     Ok(Some(position))
 }

@@ -32,9 +32,10 @@ pub struct LoginView {
 #[serde(deny_unknown_fields)]
 pub struct AddBody {
     /// 1 to 32 letters, digits, spaces or `. _ - @`.
+    #[schema(min_length = 1, max_length = 32)]
     name: String,
     /// 8 characters or more.
-    #[schema(value_type = String)]
+    #[schema(value_type = String, min_length = 8)]
     password: Secret,
     role: Role,
 }
@@ -57,6 +58,7 @@ pub struct TokenBody {
     #[schema(value_type = String)]
     password: Secret,
     /// 1 to 8760; 24 without.
+    #[schema(minimum = 1, maximum = 8_760)]
     hours: Option<u32>,
 }
 
@@ -101,7 +103,9 @@ pub async fn list(State(app): State<App>) -> Json<Vec<LoginView>> {
 /// Makes a login.
 #[utoipa::path(post, path = "/api/logins", tag = "logins", request_body = AddBody, responses(
     (status = 201, description = "made"),
+    (status = 400, description = "no JSON", body = Problem, content_type = "application/problem+json"),
     (status = 409, description = "the name is taken, or there are too many", body = Problem, content_type = "application/problem+json"),
+    (status = 415, description = "not application/json", body = Problem, content_type = "application/problem+json"),
     (status = 422, description = "the name or the password cannot be used", body = Problem, content_type = "application/problem+json"),
     (status = 503, description = "it is not on disk", body = Problem, content_type = "application/problem+json"),
 ))]
@@ -121,8 +125,10 @@ pub async fn add(
 /// Gives a login another password, another role, or both.
 #[utoipa::path(put, path = "/api/logins/{name}", tag = "logins", params(("name" = String, Path, description = "the login")), request_body = SetBody, responses(
     (status = 204, description = "changed"),
+    (status = 400, description = "no JSON", body = Problem, content_type = "application/problem+json"),
     (status = 404, description = "no such login", body = Problem, content_type = "application/problem+json"),
     (status = 409, description = "it is the last manager", body = Problem, content_type = "application/problem+json"),
+    (status = 415, description = "not application/json", body = Problem, content_type = "application/problem+json"),
     (status = 422, description = "the password cannot be used", body = Problem, content_type = "application/problem+json"),
     (status = 503, description = "it is not on disk", body = Problem, content_type = "application/problem+json"),
 ))]
@@ -161,8 +167,10 @@ pub async fn remove(
 /// password or the end of the login end it.
 #[utoipa::path(post, path = "/api/tokens", tag = "logins", request_body = TokenBody, responses(
     (status = 200, description = "the token", body = TokenView),
-    (status = 400, description = "`hours` cannot be used", body = Problem, content_type = "application/problem+json"),
+    (status = 400, description = "no JSON, or `hours` cannot be used", body = Problem, content_type = "application/problem+json"),
     (status = 401, description = "name or password are wrong", body = Problem, content_type = "application/problem+json"),
+    (status = 415, description = "not application/json", body = Problem, content_type = "application/problem+json"),
+    (status = 422, description = "a member is missing or unknown", body = Problem, content_type = "application/problem+json"),
     (status = 429, description = "too many attempts; `Retry-After` says when", body = Problem, content_type = "application/problem+json"),
     (status = 503, description = "others are logging in, or the key is not on disk", body = Problem, content_type = "application/problem+json"),
 ))]

@@ -55,9 +55,10 @@ pub struct LoginBody {
 #[serde(deny_unknown_fields)]
 pub struct SetupBody {
     /// 1 to 32 letters, digits, spaces or `. _ - @`.
+    #[schema(min_length = 1, max_length = 32)]
     name: String,
     /// 8 characters or more.
-    #[schema(value_type = String)]
+    #[schema(value_type = String, min_length = 8)]
     password: Secret,
     /// What `tillwatch status` shows on the register; asked for from elsewhere.
     #[schema(value_type = Option<String>)]
@@ -92,8 +93,11 @@ fn view(app: &App, standing: &Standing) -> SessionView {
 /// Logs in. The cookie is for browsers; programs take a token of `/api/tokens`.
 #[utoipa::path(post, path = "/api/session", tag = "logins", request_body = LoginBody, responses(
     (status = 200, description = "logged in", body = SessionView, headers(("Set-Cookie" = String, description = "the session"))),
+    (status = 400, description = "no JSON", body = Problem, content_type = "application/problem+json"),
     (status = 401, description = "name or password are wrong", body = Problem, content_type = "application/problem+json"),
     (status = 409, description = "no login is asked for here", body = Problem, content_type = "application/problem+json"),
+    (status = 415, description = "not application/json", body = Problem, content_type = "application/problem+json"),
+    (status = 422, description = "a member is missing or unknown", body = Problem, content_type = "application/problem+json"),
     (status = 429, description = "too many attempts; `Retry-After` says when", body = Problem, content_type = "application/problem+json"),
     (status = 503, description = "others are logging in, or the logins cannot be used", body = Problem, content_type = "application/problem+json"),
 ))]
@@ -124,8 +128,10 @@ pub async fn begin(
 /// Makes the first login, a manager, and logs it in.
 #[utoipa::path(post, path = "/api/setup", tag = "logins", request_body = SetupBody, responses(
     (status = 201, description = "set up and logged in", body = SessionView, headers(("Set-Cookie" = String, description = "the session"))),
+    (status = 400, description = "no JSON", body = Problem, content_type = "application/problem+json"),
     (status = 403, description = "the set-up code is wrong or missing", body = Problem, content_type = "application/problem+json"),
     (status = 409, description = "somebody has been set up already, or no login is asked for", body = Problem, content_type = "application/problem+json"),
+    (status = 415, description = "not application/json", body = Problem, content_type = "application/problem+json"),
     (status = 422, description = "the name or the password cannot be used", body = Problem, content_type = "application/problem+json"),
     (status = 429, description = "too many attempts; `Retry-After` says when", body = Problem, content_type = "application/problem+json"),
     (status = 503, description = "it is not on disk", body = Problem, content_type = "application/problem+json"),

@@ -18,7 +18,7 @@ use tillwatch_protocol::{ClipId, Shown};
 
 /// One small picture of what an alert is about, at most 32,000 bytes: of the moment nearest to its
 /// cause. Without `camera` a camera that sees where customers stand comes first.
-#[utoipa::path(get, path = "/api/alerts/{id}/still.jpg", tag = "alerts", params(("id" = String, Path, description = "the alert's UUID"), CameraQuery), responses(
+#[utoipa::path(get, path = "/api/alerts/{id}/still.jpg", tag = "alerts", params(("id" = uuid::Uuid, Path, description = "the alert's UUID"), CameraQuery), responses(
     (status = 200, description = "the picture; the camera's own when that is small enough", body = Vec<u8>, content_type = "image/jpeg",
         headers(("Tillwatch-Captured-At" = String, description = "when, RFC 3339 in UTC"))),
     (status = 400, description = "a parameter cannot be used", body = Problem, content_type = "application/problem+json"),

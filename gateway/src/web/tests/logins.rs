@@ -271,6 +271,12 @@ async fn a_manager_says_who_may_log_in() {
         ann.ask("POST", "/api/logins", body).await.problem(409),
         "taken"
     );
+    // The members in their order are no login.
+    let listed = json!(["x", "a good password", "technician"]);
+    assert_eq!(
+        ann.ask("POST", "/api/logins", listed).await.problem(422),
+        "content"
+    );
     let short = json!({"name": "x", "password": "short", "role": "technician"});
     assert_eq!(
         ann.ask("POST", "/api/logins", short).await.problem(422),
