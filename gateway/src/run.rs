@@ -166,12 +166,17 @@ fn identity(config: &Config, demo: bool) -> Result<Identity, crate::config::Inva
     })
 }
 
-fn open_store(config: &Config, demo: bool) -> Result<(Store, Vec<String>), RunError> {
+fn open_store(
+    config: &Config,
+    cameras: Vec<String>,
+    demo: bool,
+) -> Result<(Store, Vec<String>), RunError> {
     let mut options = StoreOptions {
         log_budget_bytes: u64::from(config.storage.log_mib) << 20,
         quarantine_budget_bytes: u64::from(config.storage.quarantine_mib) << 20,
         // A demonstration takes nobody's disk.
         reserve: !demo,
+        cameras: Some(cameras),
         ..StoreOptions::default()
     };
     options.outbox = OutboxLimits {
@@ -221,8 +226,8 @@ pub async fn run(
     }
     // Before listening: of two daemons on the same data the second one is told whose they are.
     let (store, notices) = {
-        let config = config.clone();
-        tokio::task::spawn_blocking(move || open_store(&config, demo))
+        let (config, cameras) = (config.clone(), footage::names(&config, &devices.cameras));
+        tokio::task::spawn_blocking(move || open_store(&config, cameras, demo))
             .await
             .map_err(|why| RunError::Task {
                 part: "store",

@@ -32,8 +32,14 @@ struct Register {
 
 impl Register {
     fn open(dir: &Path, ring_bytes: usize) -> Self {
+        Self::with(dir, ring_bytes, ["counter", "door"])
+    }
+
+    fn with(dir: &Path, ring_bytes: usize, names: [&str; 2]) -> Self {
+        let names: Vec<String> = names.map(str::to_owned).into();
         let options = StoreOptions {
             boot_id: Some("one boot".into()),
+            cameras: Some(names.clone()),
             ..StoreOptions::small()
         };
         let (store, _) = Store::open(dir, options).unwrap();
@@ -48,7 +54,6 @@ impl Register {
             bytes: ring_bytes,
             horizon_ns: 60_000 * MS,
         };
-        let names = vec!["counter".to_owned(), "door".to_owned()];
         let cameras = Cameras::new(names, store.boot_ordinal(), monotonic_ns(), limits);
         // Much longer than it is: a busy machine's pauses are no gaps here.
         let period = u64::try_from(PERIOD.as_nanos()).unwrap() * 50;
@@ -251,6 +256,48 @@ async fn a_clip_that_a_restart_interrupts_is_finished_with_what_there_is() {
     let store = register.store.clone();
     let left = tokio::task::spawn_blocking(move || store.index().clips_unfinished(10));
     assert_eq!(left.await.unwrap(), []);
+    register.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_camera_that_was_put_before_another_never_shows_the_others_pictures_as_its_own() {
+    let dir = tempfile::tempdir().unwrap();
+    let register = Register::with(dir.path(), 8 << 20, ["counter", "door"]);
+    let film = Film::play(&register.cameras);
+    tokio::time::sleep(Duration::from_millis(150)).await;
+    let cut_off = register.want(1, 100, 60_000);
+    tokio::time::sleep(Duration::from_millis(150)).await;
+    let before = film.end().await;
+    register.close().await;
+
+    let register = Register::with(dir.path(), 8 << 20, ["aisle", "counter"]);
+    let film = Film::play(&register.cameras);
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    let later = register.want(2, 10_000, 50);
+    let named = |clip: &Clip| -> Vec<(u8, String)> {
+        let tracks = clip.report.cameras.iter();
+        tracks
+            .map(|track| (track.camera, track.name.clone()))
+            .collect()
+    };
+    let clip = register.finished(&cut_off).await;
+    assert_eq!(named(&clip), [(0, "counter".into()), (1, "door".into())]);
+    let pictures = register.media.pin_clip(cut_off.clip_id).unwrap();
+    assert!(pictures.frames().iter().all(|frame| {
+        let at = (frame.key.camera, frame.monotonic_ns);
+        before.contains_key(&at)
+    }));
+    drop(pictures);
+
+    let clip = register.finished(&later).await;
+    assert_eq!(named(&clip), [(0, "aisle".into()), (1, "counter".into())]);
+    let after = film.end().await;
+    let pictures = register.media.pin_clip(later.clip_id).unwrap();
+    assert!(pictures.frames().iter().all(|frame| {
+        let at = (frame.key.camera, frame.monotonic_ns);
+        after.contains_key(&at)
+    }));
+    drop(pictures);
     register.close().await;
 }
 

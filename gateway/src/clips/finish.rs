@@ -89,15 +89,14 @@ pub fn finish(
     stamp: Stamp,
     interruption: Interruption,
 ) -> Result<ClipReport, MediaError> {
-    let names: Vec<String> = (0..cameras.cameras())
-        .filter_map(|camera| cameras.name(camera).map(str::to_owned))
-        .collect();
+    let names = names(store, cameras, request.cause.boot);
     let pin = pinned(media, request)?;
     let tracks: Vec<ClipTrack> = pin
         .cameras()
         .into_iter()
         .filter_map(|camera| {
-            let name = cameras.name(camera).unwrap_or("unknown");
+            let name = names.get(usize::from(camera));
+            let name = name.map_or("unknown", String::as_str);
             pin.track(camera, name, cameras.period_ns(camera))
         })
         .collect();
@@ -131,6 +130,17 @@ pub fn finish(
         tracing::warn!(%why, clip = %request.clip_id, "the log does not tell of a clip yet");
     }
     Ok(report)
+}
+
+/// The cameras by their numbers: in an earlier boot they may have been others.
+fn names(store: &Store, cameras: &Cameras, boot: u64) -> Vec<String> {
+    let then = store.cameras_of(boot);
+    if boot != store.boot_ordinal() && !then.is_empty() {
+        return then.to_vec();
+    }
+    (0..cameras.cameras())
+        .filter_map(|camera| cameras.name(camera).map(str::to_owned))
+        .collect()
 }
 
 fn pinned(media: &Media, request: &ClipRequest) -> Result<Pin, MediaError> {

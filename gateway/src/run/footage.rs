@@ -44,6 +44,14 @@ pub struct Opened {
     pub notices: Vec<String>,
 }
 
+/// What people call the cameras, by their numbers.
+#[must_use]
+pub fn names(config: &Config, brought: &[BroughtCamera]) -> Vec<String> {
+    let configured = config.cameras.keys().cloned();
+    let brought = brought.iter().map(|camera| camera.name.clone());
+    configured.chain(brought).collect()
+}
+
 /// Opens the footage when there is a camera, or was one: what it saw stays within reach. Blocks.
 ///
 /// # Errors
@@ -53,10 +61,7 @@ pub fn open(
     brought: &[BroughtCamera],
     store: &Store,
 ) -> Result<Option<Opened>, MediaError> {
-    let configured = config.cameras.keys().cloned();
-    let names: Vec<String> = configured
-        .chain(brought.iter().map(|camera| camera.name.clone()))
-        .collect();
+    let names = names(config, brought);
     if names.is_empty() && !store.has_media() {
         return Ok(None);
     }

@@ -69,6 +69,10 @@ pub struct StoreOptions {
     pub index_pace: Duration,
     /// The kernel's boot id; `None` reads `/proc/sys/kernel/random/boot_id`.
     pub boot_id: Option<String>,
+    /// What people call the cameras, by their numbers. A number never means two cameras in one boot:
+    /// where these names contradict those of the last start, this one counts as another boot. `None`
+    /// when nobody records.
+    pub cameras: Option<Vec<String>>,
 }
 
 impl Default for StoreOptions {
@@ -88,6 +92,7 @@ impl Default for StoreOptions {
             index_delay: Duration::from_secs(3),
             index_pace: Duration::from_millis(250),
             boot_id: None,
+            cameras: None,
         }
     }
 }

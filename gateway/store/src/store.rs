@@ -33,8 +33,7 @@ pub struct Store {
 
 #[derive(Debug)]
 pub(crate) struct Inner {
-    log_id: LogId,
-    boot_ordinal: u64,
+    identity: Identity,
     pub(crate) log: Log,
     pub(crate) outbox: Arc<Outbox>,
     pub(crate) index: Arc<Index>,
@@ -118,7 +117,7 @@ impl Store {
         } else {
             0
         };
-        let identity = match identity.booted(&boot_id, logged) {
+        let identity = match identity.booted(&boot_id, logged, options.cameras.as_deref()) {
             None => identity,
             Some(next) => {
                 reserve.with_room(was_full, || {
@@ -209,8 +208,7 @@ impl Store {
             .spawn(move || runs.run())
             .map_err(StoreError::io("start a thread for", dir))?;
         let inner = Inner {
-            log_id: identity.log_id,
-            boot_ordinal: identity.boot_ordinal,
+            identity,
             log,
             outbox,
             index,
@@ -236,13 +234,19 @@ impl Store {
     /// The life of this log; also the outbox's epoch.
     #[must_use]
     pub fn log_id(&self) -> LogId {
-        self.inner.log_id
+        self.inner.identity.log_id
     }
 
     /// Ordinal of this boot, from 1: one more than the last boot that opened this store.
     #[must_use]
     pub fn boot_ordinal(&self) -> u64 {
-        self.inner.boot_ordinal
+        self.inner.identity.boot_ordinal
+    }
+
+    /// What people called the cameras in that boot, by their numbers; nothing when it is not known.
+    #[must_use]
+    pub fn cameras_of(&self, boot: u64) -> &[String] {
+        self.inner.identity.cameras_of(boot)
     }
 
     /// Appends records, all or none of which survive a power cut. Never blocks on the disk. They
@@ -431,13 +435,21 @@ impl Store {
     /// [`MediaOpened`].
     pub fn open_media(&self, options: MediaOptions) -> Result<(Media, MediaOpened), MediaError> {
         let Inner {
-            disk, dir, log_id, ..
+            disk,
+            dir,
+            identity,
+            ..
         } = &*self.inner;
         if self.inner.media_opened.swap(true, Ordering::AcqRel) {
             let text = "the footage was opened before".into();
             return Err(MediaError::Options(text));
         }
-        Media::open_on(Arc::clone(disk), &dir.join("media"), *log_id, options)
+        Media::open_on(
+            Arc::clone(disk),
+            &dir.join("media"),
+            identity.log_id,
+            options,
+        )
     }
 
     #[cfg(test)]
