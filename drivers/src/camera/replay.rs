@@ -2,12 +2,15 @@
 //!
 //! A file's JPEGs are delivered byte for byte. Only their places are kept in memory.
 
+#[cfg(test)]
+mod tests;
+
 use std::fs::File;
-use std::io::Read;
-use std::os::unix::fs::FileExt;
-use std::path::Path;
+use std::io::{self, Read};
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
@@ -18,6 +21,9 @@ use crate::error::DriverError;
 
 /// Frames of a file, at most: two and a half hours at 15 a second.
 pub const MAX_FRAMES: usize = 150_000;
+
+/// A file that is played as a camera is looked for this often: taken away, it is a pulled camera.
+const LOOK: Duration = Duration::from_millis(500);
 
 /// How a file is played.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,7 +41,11 @@ pub struct Playing {
 #[derive(Debug)]
 pub struct ReplayCamera {
     name: String,
+    path: PathBuf,
     file: File,
+    /// The file as it was when it was opened.
+    opened: Identity,
+    looked: Instant,
     /// Where each JPEG is, and how long.
     places: Vec<(u64, u32)>,
     next: usize,
@@ -48,6 +58,17 @@ pub struct ReplayCamera {
     passed: u64,
 }
 
+/// Device, inode, size and time of change of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Identity(u64, u64, u64, (i64, i64));
+
+impl Identity {
+    fn of(file: &std::fs::Metadata) -> Self {
+        let changed = (file.mtime(), file.mtime_nsec());
+        Self(file.dev(), file.ino(), file.len(), changed)
+    }
+}
+
 impl ReplayCamera {
     /// Opens a file and finds its JPEGs. Damaged ones are left out and counted as refused.
     ///
@@ -57,7 +78,17 @@ impl ReplayCamera {
         let name = path.display().to_string();
         let failed = |error| DriverError::io(&name, "read", error);
         let mut file = File::open(path).map_err(failed)?;
-        let (places, refused) = find(&mut file).map_err(failed)?;
+        let opened = Identity::of(&file.metadata().map_err(failed)?);
+        if opened.2 == 0 {
+            // Somebody has only begun to write it.
+            let empty = io::Error::new(io::ErrorKind::UnexpectedEof, "it is empty");
+            return Err(failed(empty));
+        }
+        let Found {
+            places,
+            refused,
+            too_long,
+        } = find(&mut file).map_err(failed)?;
         let mut format = CameraFormat {
             width: 0,
             height: 0,
@@ -67,7 +98,10 @@ impl ReplayCamera {
         let mut camera = Self {
             pace: Pace::new(format.period_ns()),
             name,
+            path: path.to_owned(),
             file,
+            opened,
+            looked: Instant::now(),
             places,
             next: 0,
             playing,
@@ -79,19 +113,43 @@ impl ReplayCamera {
             started_ns: crate::clock::monotonic_ns(),
             passed: 0,
         };
-        let first = match camera.places.first() {
-            Some(place) => camera.read(*place)?,
-            None => None,
-        };
+        let mut first = None;
+        for at in 0..camera.places.len() {
+            first = camera.read(camera.places[at])?;
+            if first.is_some() {
+                break;
+            }
+        }
         let Some(first) = first else {
-            return Err(DriverError::Config {
-                device: camera.name,
-                reason: "there is no whole JPEG in it".to_owned(),
-            });
+            let reason = if too_long > 0 {
+                let most = jpeg::MAX_BYTES >> 20;
+                format!("its pictures are too large; at most {most} MiB each are taken")
+            } else {
+                "there is no whole JPEG in it".to_owned()
+            };
+            let device = camera.name;
+            return Err(DriverError::Config { device, reason });
         };
         (format.width, format.height) = (first.width, first.height);
         camera.format = format;
         Ok(camera)
+    }
+
+    /// That the file is still there, and still the same one: its pictures lie elsewhere otherwise.
+    fn look(&mut self) -> Result<(), DriverError> {
+        if self.looked.elapsed() < LOOK {
+            return Ok(());
+        }
+        self.looked = Instant::now();
+        let failed = |error| DriverError::io(&self.name, "look at", error);
+        let now = std::fs::metadata(&self.path).map_err(failed)?;
+        if Identity::of(&now) == self.opened {
+            return Ok(());
+        }
+        Err(DriverError::Gone {
+            device: self.name.clone(),
+            call: "playing: the file was changed",
+        })
     }
 
     /// JPEGs in the file.
@@ -126,10 +184,19 @@ impl ReplayCamera {
     }
 }
 
-fn find(file: &mut File) -> std::io::Result<(Vec<(u64, u32)>, u64)> {
+/// What is in a file.
+struct Found {
+    places: Vec<(u64, u32)>,
+    /// Damaged or too long.
+    refused: u64,
+    /// Too long.
+    too_long: u64,
+}
+
+fn find(file: &mut File) -> io::Result<Found> {
     let mut scanner = Scanner::default();
     let mut places = Vec::new();
-    let (mut refused, mut begun, mut at) = (0, 0, 0_u64);
+    let (mut refused, mut too_long, mut begun, mut at) = (0, 0, 0, 0_u64);
     let mut buffer = vec![0; 64 * 1024];
     while places.len() < MAX_FRAMES {
         let count = file.read(&mut buffer)?;
@@ -153,14 +220,21 @@ fn find(file: &mut File) -> std::io::Result<(Vec<(u64, u32)>, u64)> {
                     Ok(length) if length as usize <= jpeg::MAX_BYTES => {
                         places.push((begun, length));
                     }
-                    _ => refused += 1,
+                    _ => {
+                        refused += 1;
+                        too_long += 1;
+                    }
                 },
                 Seen::Refused(_) => refused += 1,
             }
         }
     }
     places.truncate(MAX_FRAMES);
-    Ok((places, refused))
+    Ok(Found {
+        places,
+        refused,
+        too_long,
+    })
 }
 
 impl FrameSource for ReplayCamera {
@@ -171,6 +245,7 @@ impl FrameSource for ReplayCamera {
             });
         }
         let monotonic_ns = if self.playing.paced {
+            self.look()?;
             let Some(due) = self.pace.wait(timeout) else {
                 return Ok(None);
             };
@@ -275,126 +350,5 @@ impl FrameSource for ChannelCamera {
             delivered: self.delivered,
             ..CameraCounters::default()
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::ErrorKind;
-    use jpeg_encoder::{ColorType, Encoder};
-
-    fn picture(grey: u8) -> Vec<u8> {
-        let mut jpeg = Vec::new();
-        Encoder::new(&mut jpeg, 80)
-            .encode(&[grey; 16 * 8], 16, 8, ColorType::Luma)
-            .expect("it encodes");
-        jpeg
-    }
-
-    fn recording(parts: &[&[u8]]) -> tempfile::NamedTempFile {
-        let file = tempfile::NamedTempFile::new().expect("a file");
-        std::fs::write(file.path(), parts.concat()).expect("it is written");
-        file
-    }
-
-    const ALL: Playing = Playing {
-        millihertz: 10_000,
-        looping: false,
-        paced: false,
-    };
-
-    #[test]
-    fn a_recording_is_played_byte_for_byte_to_its_end() {
-        let (one, two) = (picture(10), picture(200));
-        let file = recording(&[&one, b"between", &two[..two.len() - 3], &two]);
-        let mut camera = ReplayCamera::open(file.path(), ALL).expect("it opens");
-        let format = *camera.format();
-        assert_eq!(
-            (format.width, format.height, format.millihertz),
-            (16, 8, 10_000)
-        );
-        let mut next = || camera.next(Duration::ZERO);
-        let first = next().expect("a frame").expect("a frame");
-        let second = next().expect("a frame").expect("a frame");
-        assert_eq!((&first.jpeg[..], &second.jpeg[..]), (&one[..], &two[..]));
-        assert_eq!(second.monotonic_ns - first.monotonic_ns, 100_000_000);
-        assert_eq!(next().expect_err("the end").kind(), ErrorKind::Fatal);
-        let counters = camera.counters();
-        assert_eq!((counters.delivered, counters.refused), (2, 1));
-    }
-
-    #[test]
-    fn a_loop_begins_again_and_time_goes_on() {
-        let file = recording(&[&picture(10), &picture(200)]);
-        let playing = Playing {
-            looping: true,
-            ..ALL
-        };
-        let mut camera = ReplayCamera::open(file.path(), playing).expect("it opens");
-        let frames: Vec<Frame> = (0..5)
-            .filter_map(|_| camera.next(Duration::ZERO).expect("no end"))
-            .collect();
-        assert_eq!(frames[0].jpeg, frames[2].jpeg);
-        assert_eq!(frames[4].monotonic_ns - frames[0].monotonic_ns, 400_000_000);
-    }
-
-    #[test]
-    fn a_rate_is_kept() {
-        let file = recording(&[&picture(10), &picture(200)]);
-        let playing = Playing {
-            millihertz: 50_000,
-            looping: true,
-            paced: true,
-        };
-        let mut camera = ReplayCamera::open(file.path(), playing).expect("it opens");
-        let started = std::time::Instant::now();
-        let mut times = Vec::new();
-        while times.len() < 4 {
-            let frame = camera.next(Duration::from_secs(5)).expect("no end");
-            times.extend(frame.map(|frame| frame.monotonic_ns));
-        }
-        assert!(started.elapsed() >= Duration::from_millis(60));
-        // Frames lost on a busy machine leave gaps of whole periods.
-        let even = |two: &[u64]| two[1] > two[0] && (two[1] - two[0]).is_multiple_of(20_000_000);
-        assert!(times.windows(2).all(even), "{times:?}");
-    }
-
-    #[test]
-    fn a_file_without_a_picture_is_refused() {
-        let missing = ReplayCamera::open(Path::new("/nonexistent.mjpeg"), ALL);
-        assert_eq!(missing.expect_err("missing").kind(), ErrorKind::Reopen);
-        let file = recording(&[b"no picture"]);
-        let error = ReplayCamera::open(file.path(), ALL).expect_err("no picture");
-        assert_eq!(error.kind(), ErrorKind::Fatal);
-    }
-
-    #[test]
-    fn a_channel_carries_frames_and_failures_in_order() {
-        let format = CameraFormat {
-            width: 16,
-            height: 8,
-            millihertz: 15_000,
-            encoding: Encoding::Mjpeg,
-        };
-        let (handle, mut camera) = ChannelCamera::new("camera", format);
-        assert_eq!(camera.next(Duration::ZERO).expect("silence"), None);
-        let frame = Frame {
-            jpeg: Bytes::from(picture(10)),
-            monotonic_ns: 7,
-            width: 16,
-            height: 8,
-        };
-        handle.frame(frame.clone());
-        handle.fail(DriverError::Gone {
-            device: "camera".into(),
-            call: "poll",
-        });
-        assert_eq!(camera.next(Duration::ZERO).expect("a frame"), Some(frame));
-        let pulled = camera.next(Duration::ZERO).expect_err("pulled");
-        assert_eq!(pulled.kind(), ErrorKind::Reopen);
-        drop(handle);
-        let end = camera.next(Duration::ZERO).expect_err("the end");
-        assert_eq!(end.kind(), ErrorKind::Fatal);
     }
 }
