@@ -479,3 +479,19 @@ fn twenty_pulls_leave_gaps_and_nothing_else() {
     });
     register.stop();
 }
+
+#[test]
+fn a_camera_that_is_not_there_at_the_start_is_told_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let cameras = [Camera::default(), Camera::default()];
+    cameras[0].plug(Plug::Out);
+    let register = Register::start(folder.path(), &cameras);
+    let told = |what: &str, so| wait_for(what, || (register.told() == so).then_some(()));
+    told("that it is not there", (1, 0));
+    // It is tried again meanwhile.
+    cameras[1].goes_on(100);
+    assert_eq!(register.told(), (1, 0));
+    cameras[0].plug(Plug::In);
+    told("that it came", (1, 1));
+    register.stop();
+}

@@ -37,7 +37,8 @@ pub struct Reporter {
     shared: Shared,
     runtime: Handle,
     witnesses: Vec<(Witness, &'static str, String)>,
-    alive: bool,
+    /// That it cannot report was told.
+    lost: bool,
 }
 
 impl Reporter {
@@ -52,7 +53,7 @@ impl Reporter {
             shared,
             runtime: Handle::current(),
             witnesses,
-            alive: false,
+            lost: false,
         }
     }
 
@@ -71,16 +72,16 @@ impl Reporter {
     /// The device is open and reports from now on. False when the pipeline has stopped.
     #[must_use]
     pub fn alive(&mut self) -> bool {
-        self.alive = true;
+        self.lost = false;
         self.each(|_| WitnessState::Alive, |_| PartState::Up)
     }
 
-    /// The device cannot report. Told once until it is alive again.
+    /// The device cannot report. Told once until it is alive again; also of one that could not be
+    /// opened since the start.
     #[must_use]
     pub fn lost(&mut self, error: &DriverError) -> bool {
         let reason = chain(error);
-        let first = self.alive;
-        self.alive = false;
+        let first = !std::mem::replace(&mut self.lost, true);
         for (_, part, what) in &self.witnesses {
             self.shared.health.set(
                 part,
