@@ -12,7 +12,7 @@ use tillwatch::clips::ring::RingLimits;
 use tillwatch::clock::{Clocks, monotonic_ns};
 use tillwatch_protocol::clip::{ClipId, ClipRequest, ClipState};
 use tillwatch_protocol::{AlertId, FrameKey, Record, Score, Seq};
-use tillwatch_store::media::{Clip, Media, MediaOptions};
+use tillwatch_store::media::{Clip, Media, MediaOptions, MediaState, ReserveState};
 use tillwatch_store::{Store, StoreOptions, Urgency};
 use tokio_util::sync::CancellationToken;
 
@@ -299,6 +299,29 @@ async fn a_camera_that_was_put_before_another_never_shows_the_others_pictures_as
     }));
     drop(pictures);
     register.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_disk_that_takes_no_footage_any_more_does_not_keep_the_program_from_ending() {
+    let dir = tempfile::tempdir().unwrap();
+    let register = Register::open(dir.path(), 8 << 20);
+    let mut reserve = register.media.reserve();
+    let made = reserve.wait_for(|state| *state != ReserveState::Working);
+    let _ = made.await.unwrap();
+    std::fs::remove_dir_all(dir.path().join("media")).unwrap();
+    let film = Film::play(&register.cameras);
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    let _never = register.want(1, 50, 50);
+    let begin = Instant::now();
+    // Behind its end it waits for pictures that the disk does not take.
+    let broken = || matches!(*register.media.state().borrow(), MediaState::Broken { .. });
+    while !broken() || begin.elapsed() < Duration::from_secs(2) {
+        assert!(begin.elapsed() < Duration::from_secs(20), "it is written");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    film.end().await;
+    let closed = tokio::time::timeout(Duration::from_secs(20), register.close());
+    assert!(closed.await.is_ok(), "it does not end");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

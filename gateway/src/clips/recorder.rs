@@ -27,6 +27,9 @@ pub const WAITING: usize = 256;
 const AT_ONCE: usize = 32;
 /// While something is recorded, the plan is looked at this often at least.
 const LOOK: Duration = Duration::from_millis(100);
+/// At the end, clips that have all their pictures get this long to be finished: a disk that takes
+/// nothing any more does not keep the program from ending.
+const LAST: Duration = Duration::from_secs(5);
 /// Clips without a report that are looked up at once.
 const UNFINISHED: usize = 1_024;
 
@@ -120,7 +123,10 @@ impl Recorder {
         }
         self.cameras.watch(false);
         self.media.flush();
-        while self.finishing.join_next().await.is_some() {}
+        let finished = async { while self.finishing.join_next().await.is_some() {} };
+        if tokio::time::timeout(LAST, finished).await.is_err() {
+            tracing::warn!("clips wait for the disk; the next start finishes them");
+        }
     }
 
     fn hear(&mut self, told: Told) {
