@@ -85,7 +85,7 @@ pub(crate) const LADDER: [Rung; 8] = [
     rung(
         Step::Provisional,
         "provisional",
-        "the footage was full: no alert had come of this yet",
+        "the footage was full, even of what is minutes old",
         none,
     ),
     rung(
