@@ -17,6 +17,7 @@ use crate::mode::{CONFIG_DIR, ConfigLost, Mode, Options, given, mode};
 use crate::run::{self, Devices, RunError, Started};
 use crate::terminal;
 use std::io::IsTerminal;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -155,18 +156,19 @@ type Chosen = (Vec<(String, Value)>, Option<PathBuf>);
 /// How to see more, told once everything is up.
 fn welcome(mode: Mode, config: &Config, started: &Started, news: &mpsc::Sender<String>) {
     let mut text = String::new();
-    if mode == Mode::Demo {
-        text.push_str(
-            "Tillwatch DEMO: a simulated register; nothing here is real.\n\
-             A short day of five stories begins now and repeats every minute or so.\n",
-        );
-    }
     let web = started.web;
     let scheme = if web.ip().is_loopback() {
         "http"
     } else {
         "https"
     };
+    if mode == Mode::Demo {
+        text.push_str(
+            "Tillwatch DEMO: a simulated register; nothing here is real.\n\
+             A short day of five stories begins now and repeats every minute and a half.\n\n",
+        );
+        text.push_str(&open_page(config.web.listen, web));
+    }
     let data = config.data.display();
     text.push_str(&format!(
         "API:      {scheme}://{web}/api/status   (metrics: /metrics, live: /api/live)\n"
@@ -183,6 +185,18 @@ fn welcome(mode: Mode, config: &Config, started: &Started, news: &mpsc::Sender<S
     text.push_str("Stop with Ctrl-C.");
     // The terminal takes it as its first block.
     let _ = news.try_send(text);
+}
+
+/// Where to look, as the first thing that somebody reads; `wanted` is what was configured.
+fn open_page(wanted: SocketAddr, web: SocketAddr) -> String {
+    // The demo asks for any port only when the usual one is somebody else's.
+    let usual = Config::default().web.listen.port();
+    let taken = if wanted.port() == 0 && web.port() != usual {
+        format!("   (port {usual} is taken)")
+    } else {
+        String::new()
+    };
+    format!("  Open  http://{web}  in a browser.{taken}\n\n")
 }
 
 fn start_log(config: &Config, mode: Mode) {
@@ -293,6 +307,19 @@ fn taking_effect(old: &Config, new: &Config) -> (Config, Vec<&'static str>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_newcomer_is_told_where_to_look_and_why_it_is_another_port() {
+        let at = |port: u16| SocketAddr::from(([127, 0, 0, 1], port));
+        assert_eq!(
+            open_page(at(8080), at(8080)),
+            "  Open  http://127.0.0.1:8080  in a browser.\n\n"
+        );
+        assert_eq!(
+            open_page(at(0), at(40_123)),
+            "  Open  http://127.0.0.1:40123  in a browser.   (port 8080 is taken)\n\n"
+        );
+    }
 
     #[test]
     fn what_takes_effect_only_at_a_start_is_named_and_stays() {

@@ -4,6 +4,7 @@ use super::{Chosen, Mode, Options, Simulated, StartError};
 use crate::config::Config;
 use crate::demo::{self, till};
 use crate::run::Devices;
+use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use tokio::sync::mpsc;
@@ -100,9 +101,16 @@ pub(super) fn chosen_by_demo(mode: Mode, options: &Options) -> Result<Chosen, St
                 text("opening_hours", "00:00-23:59"),
                 ("pos.enabled".to_owned(), Value::Boolean(true)),
                 // Clips are to be seen soon, and a newcomer's disk is not ours.
-                ("clips.window_s".to_owned(), Value::Integer(5)),
+                ("clips.window_s".to_owned(), Value::Integer(4)),
                 ("storage.media_mib".to_owned(), Value::Integer(128)),
             ]);
+            // A newcomer has something at the usual port already: another one is better than an
+            // end, and the terminal says which. Whoever names an address gets that or none.
+            let usual = Config::default().web.listen;
+            if TcpListener::bind(usual).is_err() {
+                let any = SocketAddr::new(usual.ip(), 0);
+                chosen.push(text("web.listen", &any.to_string()));
+            }
             scratch = Some(path);
         }
         Mode::PosOnly => {

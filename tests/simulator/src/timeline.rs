@@ -288,11 +288,11 @@ pub struct Day {
 /// forced drawer (more than 15 s after the last kick command, for registers without a wired kick
 /// line), and the no-sale last.
 const DEMO_DAY_MS: [(&str, u64); 5] = [
-    ("ordinary-sale", 500),
-    ("void-repeat", 6_000),
-    ("paperless-payment", 13_000),
-    ("forced-opening", 20_000),
-    ("no-sale", 24_500),
+    ("ordinary-sale", 0),
+    ("void-repeat", 5_200),
+    ("paperless-payment", 12_200),
+    ("forced-opening", 19_200),
+    ("no-sale", 23_700),
 ];
 
 impl Day {
