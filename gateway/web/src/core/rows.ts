@@ -23,3 +23,8 @@ export function scrollTo(index: number, row: number, top: number, seen: number):
   if ((index + 1) * row > top + seen) return (index + 1) * row - seen;
   return top;
 }
+
+/** By the time that is shown, the newest first; a list is read from the top. */
+export function newestFirst<T extends { at: string }>(rows: readonly T[]): T[] {
+  return [...rows].sort((a, b) => Date.parse(b.at) - Date.parse(a.at));
+}

@@ -27,6 +27,8 @@ export const theme = kept<"auto" | "light" | "dark">("theme", "auto");
 /** Single-key commands can be turned off: they are in the way of speech input. */
 export const keysOn = kept("keys", true);
 export const tourSeen = kept("tour-seen", false);
+/** Pictures in the list of clips: each of them is a look at footage, which is written down. */
+export const thumbs = kept<boolean | null>("thumbs", null);
 export const speed = kept("speed", 1);
 
 export function applyTheme(): () => void {

@@ -9,7 +9,8 @@ import { clipState, kindWords } from "../core/words";
 import { get } from "../io/api";
 import { route } from "../io/router";
 import { whyNot } from "../io/session";
-import { alertsChanged, cameras, status } from "../io/store";
+import { thumbs } from "../io/prefs";
+import { alertsChanged, cameras, demo, status } from "../io/store";
 import type { Alert, Clip } from "../io/types";
 import { At, Empty, Facts, Icon, Severity, State, Trouble } from "../ui/bits";
 import { useLoad } from "../ui/load";
@@ -57,6 +58,8 @@ function ClipList(): JSX.Element {
   });
   if (blocked) return <Empty title="Footage is not shown">{blocked}</Empty>;
   const media = status.value?.media;
+  // In the demo nobody is in the pictures.
+  const pictures = thumbs.value ?? demo.value;
   return (
     <div class="clips pad-view">
       <h1 class="sr">Clips</h1>
@@ -77,6 +80,9 @@ function ClipList(): JSX.Element {
           <option value="dropped">Given up</option>
           <option value="">All</option>
         </select>
+        <label class="check" title="Who looks at footage is written down: every clip that is seen here too">
+          <input type="checkbox" checked={pictures} onChange={(event) => (thumbs.value = event.currentTarget.checked)} /> Pictures
+        </label>
         <span class="dim small" role="status">
           {all.value && many(shown.length, "clip")}
           {media && ` · ${bytes(media.used_bytes)} of ${bytes(media.budget_bytes)}`}
@@ -92,9 +98,9 @@ function ClipList(): JSX.Element {
               : "Other words, another kind or state may find some."}
         </Empty>
       )}
-      <ol class="clip-grid">
+      <ol class={`clip-grid ${pictures ? "" : "plain"}`}>
         {shown.slice(0, drawn).map((clip) => (
-          <ClipCard key={clip.clip_id} clip={clip} />
+          <ClipCard key={clip.clip_id} clip={clip} pictured={pictures} />
         ))}
       </ol>
       {shown.length > drawn && (
@@ -107,7 +113,7 @@ function ClipList(): JSX.Element {
 }
 
 /** The picture right at the cause says most. */
-function ClipCard({ clip }: { clip: Clip }): JSX.Element {
+function ClipCard({ clip, pictured }: { clip: Clip; pictured: boolean }): JSX.Element {
   const camera = clip.cameras[0];
   const [failed, setFailed] = useState(false);
   const n = useMemo(() => {
@@ -117,18 +123,19 @@ function ClipCard({ clip }: { clip: Clip }): JSX.Element {
     const share = length > 0 ? (Date.parse(clip.at) + 600 - first) / length : 0;
     return Math.round(Math.min(1, Math.max(0, share)) * (camera.frames - 1));
   }, [clip.version]);
+  const length = span(Date.parse(clip.to) - Date.parse(clip.from));
   const there = camera !== undefined && n >= 0 && clip.state !== "dropped" && !failed;
   return (
     <li class="clip-card">
       <a href={address("clips", clip.clip_id)}>
-        <span class="thumb">
+        {pictured && <span class="thumb">
           {there ? (
             <img loading="lazy" width="640" height="480" alt="" src={picture(clip.clip_id, n, camera.camera, clip.version)} onError={() => setFailed(true)} />
           ) : (
             <span class="dim">{clipState(clip.state)}</span>
           )}
-          <span class="length num">{span(Date.parse(clip.to) - Date.parse(clip.from))}</span>
-        </span>
+          <span class="length num">{length}</span>
+        </span>}
         <span class="top">
           <b>{kindWords(clip.kind)}</b>
           <Severity of={severityOf(clip.score)} score={clip.score} bare />
@@ -140,6 +147,7 @@ function ClipCard({ clip }: { clip: Clip }): JSX.Element {
           </span>
           {clip.state !== "complete" && <span>{clipState(clip.state)}</span>}
           {clip.held && <span>kept</span>}
+          {!pictured && <span class="num">{length}</span>}
         </span>
       </a>
     </li>

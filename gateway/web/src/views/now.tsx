@@ -3,6 +3,7 @@
 import type { ComponentChildren, JSX } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { address } from "../core/route";
+import { newestFirst } from "../core/rows";
 import { openSpans, ticks } from "../core/strip";
 import { minutes, span } from "../core/time";
 import { kindWords, partName, partState, tillWords } from "../core/words";
@@ -220,7 +221,8 @@ function DrawerStrip(): JSX.Element {
 }
 
 function NewestAlerts(): JSX.Element {
-  const all = newest.value;
+  // They come in the order in which they were raised; the time that is shown is that of the cause.
+  const all = newest.value && newestFirst(newest.value);
   return (
     <section class="card" aria-label="Newest alerts">
       <header class="row between">

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { busyPart, nearest, shift, within, zoom, type Mark } from "../../src/core/lanes";
-import { rowsSeen, scrollTo } from "../../src/core/rows";
+import { newestFirst, rowsSeen, scrollTo } from "../../src/core/rows";
 import { openSpans, ticks } from "../../src/core/strip";
 
 describe("a long list", () => {
@@ -11,6 +11,12 @@ describe("a long list", () => {
     expect(rowsSeen(3, 62, 0, 800)).toMatchObject({ first: 0, end: 3 });
     expect(rowsSeen(0, 62, 500, 800)).toMatchObject({ first: 0, end: 0 });
     expect(rowsSeen(5, 62, 90_000, 800).first, "it became shorter").toBe(5);
+  });
+
+  it("is sorted by the times that it shows, whatever came last", () => {
+    const told = ["2026-03-01T10:00:05Z", "2026-03-01T10:00:17.5Z", "2026-03-01T10:00:12Z"].map((at) => ({ at }));
+    expect(newestFirst(told).map((of) => of.at.slice(17))).toEqual(["17.5Z", "12Z", "05Z"]);
+    expect(told[0]?.at, "what was given stays as it is").toBe("2026-03-01T10:00:05Z");
   });
 
   it("scrolls only as far as it must", () => {
