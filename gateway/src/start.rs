@@ -215,6 +215,9 @@ fn start_log(config: &Config, mode: Mode) {
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .with_ansi(on_terminal)
+        // Whoever read standard error may be gone: to complain there would end the task that logs,
+        // and the first one is that which stops the program.
+        .log_internal_errors(false)
         .try_init();
 }
 
