@@ -39,6 +39,9 @@ export function litAt(moments: readonly Moment[], at: number): Set<string> {
 }
 
 /** Where to begin to watch: a moment before the cause. */
-export function beginAt(cause: number, duration: number): number {
-  return Math.min(Math.max(0, cause - 2_000), Math.max(0, duration));
+export function beginAt(cause: number, duration: number, firstPictures: readonly number[] = []): number {
+  const before = Math.max(0, cause - 2_000);
+  // Not where nothing is to be seen yet, if that is ahead of the cause.
+  const seen = Math.max(0, ...firstPictures);
+  return Math.min(Math.max(before, Math.min(seen, cause)), Math.max(0, duration));
 }

@@ -3,7 +3,7 @@
 import { address } from "./urls";
 import { FrameLoader } from "./loader";
 import { ended, hold, pause, place, play, seek, stopped, withSpeed, type PlayerClock } from "./clock";
-import { frameAt, gapAt, gaps, newestHere, stepTo, wanted, type Gap } from "./frames";
+import { frameShown, gapAt, gaps, newestHere, stepTo, wanted, type Gap } from "./frames";
 import type { ClipTimes } from "../io/types";
 
 /** A picture may be so much older than the place before the clock waits for the right one. */
@@ -130,7 +130,7 @@ export class Engine {
 
   /** True when the picture of this place is not here yet. */
   #show(track: Track, at: number): boolean {
-    const n = frameAt(track.ms, at);
+    const n = frameShown(track.ms, at);
     track.gap = gapAt(track.gaps, at);
     if (n < 0) {
       this.#clear(track);

@@ -23,6 +23,16 @@ export function frameAt(ms: readonly number[], at: number): number {
   return low - 1;
 }
 
+/**
+ * The picture that is shown at a place: the first one a little before its time too, or a clip that is
+ * opened at its beginning would show nothing.
+ */
+export function frameShown(ms: readonly number[], at: number): number {
+  const n = frameAt(ms, at);
+  const first = ms[0];
+  return n < 0 && first !== undefined && first - at <= SHORTEST_GAP_MS ? 0 : n;
+}
+
 /** The usual time between two pictures: the median, so that gaps do not count. */
 export function period(ms: readonly number[]): number {
   const steps: number[] = [];
@@ -55,16 +65,19 @@ export function gapAt(found: readonly Gap[], at: number): Gap | null {
 
 /** The next place, over all cameras, at which a picture changes; the place itself at the ends. */
 export function stepTo(tracks: readonly (readonly number[])[], at: number, by: 1 | -1, duration: number): number {
-  let best: number | null = null;
-  for (const ms of tracks) {
-    const now = frameAt(ms, at);
-    // Backwards from between two pictures leads to the one before the one that is shown.
-    const next = by > 0 ? ms[now + 1] : ms[now - 1];
-    if (next === undefined) continue;
-    if (best === null || (by > 0 ? next < best : next > best)) best = next;
+  const shown = tracks.map((ms) => frameAt(ms, at));
+  const moments = (n: number, of: readonly number[]): number[] => (of[n] === undefined ? [] : [of[n]]);
+  if (by > 0) {
+    const next = tracks.flatMap((ms, of) => moments((shown[of] ?? -1) + 1, ms));
+    return next.length === 0 ? at : Math.min(duration, ...next);
   }
-  if (best === null) return at;
-  return Math.min(duration, Math.max(0, best));
+  // Where what is shown began; the place that was shown before is the last one ahead of that.
+  const began = Math.max(...tracks.flatMap((ms, of) => moments(shown[of] ?? -1, ms)), Number.NEGATIVE_INFINITY);
+  const before = tracks.flatMap((ms, of) => {
+    const n = shown[of] ?? -1;
+    return moments(ms[n] === began ? n - 1 : n, ms);
+  });
+  return before.length === 0 ? at : Math.max(0, ...before);
 }
 
 /** Most pictures that a display shows in a second. */

@@ -89,7 +89,7 @@ export function Footage({ clipId, at, evidence, ticket }: Props): JSX.Element {
               key={`${clipId} ${shown.value.times.version}`}
               clip={shown.value.clip}
               times={shown.value.times}
-              begin={beginAt(cause - from, duration)}
+              begin={beginAt(cause - from, duration, shown.value.times.cameras.flatMap((of) => of.ms.slice(0, 1)))}
               ticks={ticks}
               onPlace={setPlace}
               seekRef={seekRef}

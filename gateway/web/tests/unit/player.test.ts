@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { ended, hold, nextSpeed, pause, place, play, seek, stopped, withSpeed } from "../../src/player/clock";
-import { frameAt, gapAt, gaps, newestHere, stepTo, wanted } from "../../src/player/frames";
+import { frameAt, frameShown, gapAt, gaps, newestHere, stepTo, wanted } from "../../src/player/frames";
 import { beginAt, lineAt, lineTimes, litAt } from "../../src/core/paper";
 
 describe("the player's clock", () => {
@@ -52,6 +52,8 @@ describe("pictures", () => {
     const ms = [50, 150, 400];
     expect([0, 50, 149, 150, 399, 400, 9_999].map((at) => frameAt(ms, at))).toEqual([-1, 0, 0, 1, 1, 2, 2]);
     expect(frameAt([], 5)).toBe(-1);
+    expect([-1, -400, -401, 60].map((at) => frameShown(ms.map((of) => of - 50), at)), "the first a little earlier").toEqual([0, 0, -1, 0]);
+    expect(frameShown([], 0)).toBe(-1);
   });
 
   it("have gaps where the camera was silent, at both ends too", () => {
@@ -75,6 +77,9 @@ describe("pictures", () => {
     const walk = [0];
     for (let n = 0; n < 6; n++) walk.push(stepTo([one, other], walk[n]!, 1, 250));
     expect(walk).toEqual([0, 50, 100, 150, 200, 200, 200]);
+    const back = [250];
+    for (let n = 0; n < 5; n++) back.push(stepTo([one, other], back[n]!, -1, 250));
+    expect(back, "the same places as forwards").toEqual([250, 150, 100, 50, 0, 0]);
     expect(stepTo([one], 170, -1, 250)).toBe(0);
     expect(stepTo([one], 200, -1, 250)).toBe(100);
     expect(stepTo([one], 0, -1, 250)).toBe(0);
@@ -131,5 +136,6 @@ describe("receipt and clip", () => {
 
   it("begin a moment before the cause", () => {
     expect([beginAt(5_000, 10_000), beginAt(500, 10_000), beginAt(5_000, 1_000)]).toEqual([3_000, 0, 1_000]);
+    expect([beginAt(5_000, 10_000, [4_000, 3_500]), beginAt(5_000, 10_000, [6_000])], "where something is to be seen, at the latest at the cause").toEqual([4_000, 5_000]);
   });
 });
