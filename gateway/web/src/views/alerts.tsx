@@ -45,6 +45,11 @@ function usePages(on: boolean): Pages {
           if (page.length < PAGE) setEnd(true);
           setAlerts((old) => {
             const fresh = new Set(page.map((alert) => alert.alert_id));
+            // More came at once than a page holds: what is between is fetched as older ones are.
+            if (page.length === PAGE && !old.some((alert) => fresh.has(alert.alert_id))) {
+              setEnd(false);
+              return page;
+            }
             const rest = old.slice(Math.max(0, old.findIndex((alert) => fresh.has(alert.alert_id))));
             return [...page, ...rest.filter((alert) => !fresh.has(alert.alert_id))];
           });
