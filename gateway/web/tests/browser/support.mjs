@@ -33,22 +33,25 @@ export async function until(what, holds, ms = 20_000) {
   }
 }
 
-/** A register that plays its demo day; with a configuration a real one, without any device. */
-export async function register(config = null) {
-  const folder = mkdtempSync(join(tmpdir(), "tillwatch-page-"));
-  const given = config === null ? [] : ["--config", join(folder, "tillwatch.toml")];
+/**
+ * A register that plays its demo day; with a configuration a real one, without any device. `folder`
+ * and `listen` are given to start one again where it was: such a folder stays when it stops.
+ */
+export async function register(config = null, { folder: given = null, listen = "127.0.0.1:0" } = {}) {
+  const folder = given ?? mkdtempSync(join(tmpdir(), "tillwatch-page-"));
+  const file = config === null ? [] : ["--config", join(folder, "tillwatch.toml")];
   if (config !== null) writeFileSync(join(folder, "tillwatch.toml"), config);
   // Every variable of this kind would be a key of its configuration.
   const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("TILLWATCH_")));
-  const program = spawn(BINARY, ["--listen", "127.0.0.1:0", "--data", join(folder, "data"), ...given], { env, stdio: ["ignore", "pipe", "pipe"] });
+  const program = spawn(BINARY, ["--listen", listen, "--data", join(folder, "data"), ...file], { env, stdio: ["ignore", "pipe", "pipe"] });
   let said = "";
   program.stdout.on("data", (bytes) => (said += bytes));
   program.stderr.on("data", (bytes) => (said += bytes));
   const ended = new Promise((resolve) => program.on("exit", resolve));
   const plain = () => said.replace(/\u001b\[[0-9;]*m/g, "");
   const url = await until("the page's address", () => {
-    const port = /page and API address=(?:https?:\/\/)?(127\.0\.0\.1:\d+)/.exec(plain())?.[1];
-    return port ? `http://${port}` : null;
+    const [, scheme, address] = /^API: +(https?):\/\/([\d.]+:\d+)/m.exec(plain()) ?? [];
+    return address ? `${scheme}://${address}` : null;
   }).catch((why) => {
     program.kill("SIGKILL");
     throw new Error(`${why.message}\n${plain()}`);
@@ -57,6 +60,7 @@ export async function register(config = null) {
   return {
     url,
     get,
+    folder,
     said: plain,
     /** The newest alert of a kind whose clip is complete. */
     alert: (kind) =>
@@ -74,7 +78,12 @@ export async function register(config = null) {
       const timer = setTimeout(() => program.kill("SIGKILL"), 10_000);
       await ended;
       clearTimeout(timer);
-      rmSync(folder, { recursive: true, force: true });
+      if (given === null) rmSync(folder, { recursive: true, force: true });
+    },
+    /** As when somebody pulls the plug. */
+    kill: async () => {
+      program.kill("SIGKILL");
+      await ended;
     },
   };
 }
