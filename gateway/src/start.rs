@@ -200,7 +200,10 @@ fn open_page(wanted: SocketAddr, web: SocketAddr) -> String {
 }
 
 fn start_log(config: &Config, mode: Mode) {
-    use tracing_subscriber::{EnvFilter, fmt};
+    use tracing_subscriber::filter::{LevelFilter, Targets};
+    use tracing_subscriber::layer::SubscriberExt as _;
+    use tracing_subscriber::util::SubscriberInitExt as _;
+    use tracing_subscriber::{Layer as _, fmt, registry};
     let on_terminal = std::io::stdout().is_terminal() && std::io::stderr().is_terminal();
     // On a terminal the blocks and the status line tell the story.
     let level = if on_terminal && mode != Mode::Register && config.log.level == "info" {
@@ -208,17 +211,20 @@ fn start_log(config: &Config, mode: Mode) {
     } else {
         config.log.level.as_str()
     };
-    let filter =
-        EnvFilter::try_new(format!("{level},rumqttd=error,rumqttc=warn")).unwrap_or_default();
-    // A second start in one process (tests) keeps the first one's log.
-    let _ = fmt()
-        .with_env_filter(filter)
+    let level: LevelFilter = level.parse().unwrap_or(LevelFilter::INFO);
+    // Brokers' libraries say much; each only what matters, and nothing beyond what was asked for.
+    let filter = Targets::new()
+        .with_default(level)
+        .with_target("rumqttd", level.min(LevelFilter::ERROR))
+        .with_target("rumqttc", level.min(LevelFilter::WARN));
+    let lines = fmt::layer()
         .with_writer(std::io::stderr)
         .with_ansi(on_terminal)
         // Whoever read standard error may be gone: to complain there would end the task that logs,
         // and the first one is that which stops the program.
-        .log_internal_errors(false)
-        .try_init();
+        .log_internal_errors(false);
+    // A second start in one process (tests) keeps the first one's log.
+    let _ = registry().with(lines.with_filter(filter)).try_init();
 }
 
 fn listen_to_signals() -> std::io::Result<[Signal; 2]> {
