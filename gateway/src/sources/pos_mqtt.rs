@@ -14,6 +14,7 @@ use super::pos::{Origin, Pending, Refused, settled, submit};
 use crate::Shared;
 use crate::broker::{self, BrokerErrorKind};
 use crate::health::{PartState, part};
+use rumqttc::Outgoing;
 use rumqttc::v5::mqttbytes::QoS;
 use rumqttc::v5::mqttbytes::v5::{ConnectProperties, Packet, Publish, SubscribeReasonCode};
 use rumqttc::v5::{AsyncClient, Event, EventLoop};
@@ -29,8 +30,12 @@ use tokio_util::sync::CancellationToken;
 const RECEIVE_MAXIMUM: u16 = 100;
 /// Requests (subscribe, acknowledge) that wait for the connection.
 const REQUESTS: usize = 256;
-/// Events that wait for the disk before they are acknowledged.
+/// Events that wait for the disk before they are acknowledged. Only a broker that disregards
+/// [`RECEIVE_MAXIMUM`] fills it (Mosquitto 2.0.11 does in a burst). What comes then is not taken: it
+/// stays with the broker, and a new connection asks for it.
 const UNSETTLED: usize = 1_024;
+/// How long a message that the broker does not keep waits for that.
+const FOR_ROOM: Duration = Duration::from_secs(2);
 /// How long the broker keeps messages for us while we are away.
 const SESSION_EXPIRY_S: u32 = 24 * 3_600;
 /// First and longest pause between connections.
@@ -225,9 +230,21 @@ impl Source {
         let keep_alive = u64::from(self.shared.config.borrow().pos.mqtt.keep_alive_s);
         let silence = Duration::from_secs(keep_alive * 3 / 2 + 5);
         let mut worked = false;
+        let mut account = Account::default();
         loop {
+            if let Some(reason) = account.closed(what) {
+                return Ended::Broken {
+                    reason,
+                    pause: None,
+                    worked,
+                };
+            }
             let packet = match tokio::time::timeout(silence, events.poll()).await {
                 Ok(Ok(Event::Incoming(packet))) => packet,
+                Ok(Ok(Event::Outgoing(Outgoing::PubAck(_)))) => {
+                    account.acknowledged += 1;
+                    continue;
+                }
                 Ok(Ok(Event::Outgoing(_))) => continue,
                 // A peer that stops reading would hang the connection for ever; it is dropped
                 // whole, so that nothing depends on where it was cut off.
@@ -282,7 +299,22 @@ impl Source {
                     self.subscribed(what, &subscriptions, refused).await;
                 }
                 Packet::Publish(publish) => {
-                    if let Err(reason) = self.take(publish, &settle).await {
+                    // Whoever waits here for room keeps acknowledgements from leaving, and so the
+                    // room from coming.
+                    let room = match publish.qos {
+                        // Nobody keeps it for us: worth waiting, but not for ever.
+                        QoS::AtMostOnce => {
+                            let room = tokio::time::timeout(FOR_ROOM, settle.reserve()).await;
+                            room.ok().and_then(Result::ok)
+                        }
+                        _ => settle.try_reserve().ok(),
+                    };
+                    let Some(room) = room else {
+                        self.leave(what, &publish, &mut account).await;
+                        continue;
+                    };
+                    account.taken += u64::from(publish.qos != QoS::AtMostOnce);
+                    if let Err(reason) = self.take(publish, room).await {
                         return Ended::Broken {
                             reason,
                             pause: None,
@@ -350,11 +382,33 @@ impl Source {
         }
     }
 
+    /// Leaves a message with the broker. Until it is asked for again nobody may conclude anything
+    /// from what the till did not say.
+    async fn leave(&mut self, what: &str, publish: &Publish, account: &mut Account) {
+        account.left += 1;
+        let name = match publish.qos {
+            QoS::AtMostOnce => "pos_messages_lost_total",
+            _ => "pos_messages_left_total",
+        };
+        metrics::counter!(name).increment(1);
+        if account.left > 1 {
+            return;
+        }
+        let reason = format!(
+            "{what} sends more than the {RECEIVE_MAXIMUM} messages it may; the rest is asked for again"
+        );
+        tracing::warn!(%reason, "POS events wait at the broker");
+        if self.alive {
+            self.alive = false;
+            self.witness(WitnessState::Lost { reason }).await;
+        }
+    }
+
     /// Sends one message on its way; its acknowledgement follows when it is on disk.
     async fn take(
         &self,
         publish: Publish,
-        settle: &mpsc::Sender<(Publish, Pending)>,
+        room: mpsc::Permit<'_, (Publish, Pending)>,
     ) -> Result<(), String> {
         let topic = String::from_utf8_lossy(&publish.topic).into_owned();
         let origin = Origin {
@@ -364,10 +418,28 @@ impl Source {
         };
         let submitted = submit(&self.shared, origin, &publish.payload).await;
         let pending = submitted.map_err(|why| why.to_string())?;
-        settle
-            .send((publish, pending))
-            .await
-            .map_err(|_| "the gateway is ending".to_owned())
+        room.send((publish, pending));
+        Ok(())
+    }
+}
+
+/// Messages of one connection.
+#[derive(Default)]
+struct Account {
+    /// Taken, and to be acknowledged.
+    taken: u64,
+    /// Their acknowledgements that have left.
+    acknowledged: u64,
+    /// Left with the broker, for which only a new connection can ask.
+    left: u64,
+}
+
+impl Account {
+    /// Why the connection should be made anew, once nothing of it is owed any more.
+    fn closed(&self, what: &str) -> Option<String> {
+        let settled = self.acknowledged >= self.taken;
+        (self.left > 0 && settled)
+            .then(|| format!("{what}: {} messages are asked for again", self.left))
     }
 }
 

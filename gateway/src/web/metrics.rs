@@ -232,6 +232,14 @@ fn describe() {
         "acknowledgements that belong to no message"
     );
     describe_counter!(
+        "pos_messages_left_total",
+        "messages beyond what a broker may send at once, left with it and asked for again"
+    );
+    describe_counter!(
+        "pos_messages_lost_total",
+        "messages of QoS 0 for which there was no room: nobody has them any more"
+    );
+    describe_counter!(
         "pos_events_redelivered_total",
         "POS events that were known already"
     );
